@@ -1,0 +1,238 @@
+using System.Text.Json.Serialization;
+
+namespace CoFrGeNet.Configuration;
+
+/// <summary>The first seam: what moves information between tokens. A closed set, told apart in JSON by the member <c>type</c>.</summary>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
+[JsonDerivedType(typeof(AttentionConfig), "attention")]
+[JsonDerivedType(typeof(SparseAttentionConfig), "sparseAttention")]
+[JsonDerivedType(typeof(SynthesizerConfig), "synthesizer")]
+[JsonDerivedType(typeof(CAttnMConfig), "cattnm")]
+[JsonDerivedType(typeof(CAttnUConfig), "cattnu")]
+public abstract record MixerConfig
+{
+    /// <summary>Number of parameters at the model's width and context length.</summary>
+    /// <param name="model">The model around it.</param>
+    public abstract long ParameterCount(ModelConfig model);
+
+    /// <summary>Floating-point operations of the forward pass for one token, on average over a full context with causal work counted once.</summary>
+    /// <param name="model">The model around it.</param>
+    public abstract long FlopsPerToken(ModelConfig model);
+
+    internal abstract void Check(ModelConfig model, ConfigCheck at);
+
+    // A token sees (T + 1) / 2 tokens on average: 2 FLOPs a multiply-add, once for scores of width s, once for values of width v.
+    private protected static long CausalFlops(ModelConfig model, long scoreWidth, long valueWidth) =>
+        (scoreWidth + valueWidth) * (model.ContextLength + 1);
+
+    private protected static void CheckHeads(ModelConfig model, int heads, ConfigCheck at)
+    {
+        at.AtLeast(heads, 1, "heads");
+        at.That(model.Width % heads == 0, "heads", $"{heads}", $"a divisor of the width {model.Width}");
+    }
+}
+
+/// <summary>Causal softmax attention, with grouped queries and rotary embedding as options.</summary>
+public record AttentionConfig : MixerConfig
+{
+    /// <summary>Number of query heads h; a divisor of the width unless <see cref="HeadSize"/> is given.</summary>
+    public required int Heads { get; init; }
+
+    /// <summary>Number of key and value heads; absent: as many as query heads. A divisor of <see cref="Heads"/>.</summary>
+    public int? KeyValueHeads { get; init; }
+
+    /// <summary>Width of one head; absent: width / heads.</summary>
+    public int? HeadSize { get; init; }
+
+    /// <summary>Whether the maps have a bias (GPT-2).</summary>
+    public bool Bias { get; init; } = true;
+
+    /// <summary>Rotary position embedding; absent: none.</summary>
+    public RotaryConfig? Rotary { get; init; }
+
+    /// <summary>Width of one head with the default resolved.</summary>
+    /// <param name="width">Model width p.</param>
+    public int ResolveHeadSize(int width) => HeadSize ?? width / Heads;
+
+    /// <inheritdoc/>
+    public override long ParameterCount(ModelConfig model)
+    {
+        long p = model.Width, size = ResolveHeadSize(model.Width);
+        long query = Heads * size, keyValue = (KeyValueHeads ?? Heads) * size;
+        return (p * ((2 * query) + (2 * keyValue))) + (Bias ? query + (2 * keyValue) + p : 0);
+    }
+
+    /// <inheritdoc/>
+    public override long FlopsPerToken(ModelConfig model)
+    {
+        long p = model.Width, size = ResolveHeadSize(model.Width);
+        long query = Heads * size, keyValue = (KeyValueHeads ?? Heads) * size;
+        return (2 * p * ((2 * query) + (2 * keyValue))) + CausalFlops(model, query, query);
+    }
+
+    internal override void Check(ModelConfig model, ConfigCheck at)
+    {
+        if (HeadSize is { } size)
+        {
+            at.AtLeast(Heads, 1, "heads");
+            at.AtLeast(size, 1, "headSize");
+        }
+        else
+        {
+            CheckHeads(model, Heads, at);
+        }
+
+        if (KeyValueHeads is { } groups)
+        {
+            at.AtLeast(groups, 1, "keyValueHeads");
+            at.That(Heads % groups == 0, "keyValueHeads", $"{groups}", $"a divisor of heads = {Heads}");
+        }
+
+        if (Rotary is { } rotary)
+        {
+            at.That(ResolveHeadSize(model.Width) % 2 == 0, "rotary", $"a head width of {ResolveHeadSize(model.Width)}", "an even head width");
+            rotary.Check(at.Under("rotary"));
+        }
+    }
+}
+
+/// <summary>
+/// Attention with a fixed sparse pattern: a token sees the last <see cref="Window"/> tokens and every <see cref="Stride"/>-th token before.
+/// The pattern is a mask: it saves no time here, it is the paper's control for quality.
+/// </summary>
+public sealed record SparseAttentionConfig : AttentionConfig
+{
+    /// <summary>How many of the latest tokens are seen, the token itself included; at least 1.</summary>
+    public int Window { get; init; } = 64;
+
+    /// <summary>Tokens at positions j with (j + 1) divisible by the stride are seen from everywhere after; at least 1.</summary>
+    public int Stride { get; init; } = 64;
+
+    internal override void Check(ModelConfig model, ConfigCheck at)
+    {
+        base.Check(model, at);
+        at.AtLeast(Window, 1, "window");
+        at.AtLeast(Stride, 1, "stride");
+    }
+}
+
+/// <summary>
+/// The dense Synthesizer, a control of the paper: attention logits over absolute positions from a two-layer map of each token.
+/// 3 p^2 + T p parameters: hidden map p^2, positions T p, values p^2, output p^2.
+/// </summary>
+public sealed record SynthesizerConfig : MixerConfig
+{
+    /// <summary>Number of heads h; a divisor of the width.</summary>
+    public required int Heads { get; init; }
+
+    /// <inheritdoc/>
+    public override long ParameterCount(ModelConfig model) => (3L * model.Width * model.Width) + ((long)model.ContextLength * model.Width);
+
+    /// <inheritdoc/>
+    public override long FlopsPerToken(ModelConfig model) => (6L * model.Width * model.Width) + CausalFlops(model, model.Width, model.Width);
+
+    internal override void Check(ModelConfig model, ConfigCheck at) => CheckHeads(model, Heads, at);
+}
+
+/// <summary>
+/// CAttnM (PAPER section 2): ladders of each token give z in R^L, a learned F in R^(L x T) turns z into attention logits over absolute
+/// positions. L (d p + T) parameters a head and p^2 for the values.
+/// </summary>
+public sealed record CAttnMConfig : MixerConfig
+{
+    /// <summary>Number of heads h; a divisor of the width.</summary>
+    public required int Heads { get; init; }
+
+    /// <summary>The ladders of each head.</summary>
+    public required LadderConfig Ladders { get; init; }
+
+    /// <inheritdoc/>
+    public override long ParameterCount(ModelConfig model) =>
+        (Heads * (Ladders.DenominatorParameters(model.Width) + ((long)Ladders.Count * model.ContextLength))) + ((long)model.Width * model.Width);
+
+    /// <inheritdoc/>
+    public override long FlopsPerToken(ModelConfig model)
+    {
+        long p = model.Width, ladders = (long)Heads * Ladders.Count;
+        return (2 * p * p) + (2 * ladders * Ladders.Depth * (p + 1)) + CausalFlops(model, ladders, p);
+    }
+
+    internal override void Check(ModelConfig model, ConfigCheck at)
+    {
+        CheckHeads(model, Heads, at);
+        Ladders.Check(at.Under("ladders"));
+        at.That(Ladders.Kind == LadderKind.Projected, "ladders.kind", "elementwise", "projected");
+    }
+}
+
+/// <summary>
+/// CAttnU (PAPER section 2): tokens become coordinates. y_i = w_0 (.) x + f(w_1 (.) x, .., w_{d-1} (.) x) with one weight a position and
+/// level, output (U_1 y_1) (.) (U_2 y_2) with lower triangular U. T (2 d + T + 1) parameters.
+/// </summary>
+public sealed record CAttnUConfig : MixerConfig
+{
+    /// <summary>Depth d: one linear level and d - 1 levels of ladder; 2 to 16.</summary>
+    public int Depth { get; init; } = 2;
+
+    /// <summary>How the poles are guarded.</summary>
+    public PoleGuard Guard { get; init; } = PoleGuard.Default;
+
+    /// <summary>Initial value of the ladder weights of every position and level.</summary>
+    public double InitialWeight { get; init; } = 1.0;
+
+    /// <summary>Initial diagonal of U_1 and U_2; noise of the model's initial standard deviation is added.</summary>
+    public double InitialDiagonal { get; init; } = 0.5;
+
+    /// <summary>Whether outputs outside training are clipped to the range that each position took in training (PAPER section 1).</summary>
+    public bool ClipToTrainedRange { get; init; } = true;
+
+    /// <inheritdoc/>
+    public override long ParameterCount(ModelConfig model) => model.ContextLength * ((2L * Depth) + model.ContextLength + 1);
+
+    /// <inheritdoc/>
+    public override long FlopsPerToken(ModelConfig model) => (4L * Depth * model.Width) + CausalFlops(model, model.Width, model.Width);
+
+    internal override void Check(ModelConfig model, ConfigCheck at)
+    {
+        at.Between(Depth, 2, 16, "depth");
+        at.Above(Guard.Epsilon, 0, "guard.epsilon");
+    }
+}
+
+/// <summary>Rotary position embedding, with Llama 3's scaling as an option.</summary>
+public sealed record RotaryConfig
+{
+    /// <summary>Base of the angular frequencies; above 0.</summary>
+    public double Theta { get; init; } = 10000;
+
+    /// <summary>Llama 3's stretching of low frequencies; absent: none.</summary>
+    public RotaryScalingConfig? Scaling { get; init; }
+
+    internal void Check(ConfigCheck at)
+    {
+        at.Above(Theta, 0, "theta");
+        if (Scaling is { } scaling)
+        {
+            at.Above(scaling.Factor, 0, "scaling.factor");
+            at.Above(scaling.LowFrequencyFactor, 0, "scaling.lowFrequencyFactor");
+            at.Above(scaling.HighFrequencyFactor, scaling.LowFrequencyFactor, "scaling.highFrequencyFactor");
+            at.AtLeast(scaling.OriginalContextLength, 1, "scaling.originalContextLength");
+        }
+    }
+}
+
+/// <summary>Llama 3's rotary scaling: wavelengths above T0 / low are stretched by the factor, those below T0 / high are kept, between them it blends.</summary>
+public sealed record RotaryScalingConfig
+{
+    /// <summary>How far low frequencies are stretched.</summary>
+    public required double Factor { get; init; }
+
+    /// <summary>Divides the original context length into the longest wavelength that is blended.</summary>
+    public required double LowFrequencyFactor { get; init; }
+
+    /// <summary>Divides the original context length into the shortest wavelength that is blended.</summary>
+    public required double HighFrequencyFactor { get; init; }
+
+    /// <summary>The context length T0 that the model was first trained with, in tokens.</summary>
+    public required int OriginalContextLength { get; init; }
+}
