@@ -1,0 +1,16 @@
+namespace CoFrGeNet.Weights;
+
+/// <summary>What the header of a safetensors file says, checked.</summary>
+/// <param name="Tensors">The tensors in the order of their data.</param>
+/// <param name="Metadata">The string map of the file, empty if it has none.</param>
+internal sealed record SafeTensorsHeader(IReadOnlyList<TensorInfo> Tensors, IReadOnlyDictionary<string, string> Metadata)
+{
+    /// <summary>The key of the string map among the tensors' names.</summary>
+    public const string MetadataKey = "__metadata__";
+
+    /// <summary>The bytes of the header's length in front of it.</summary>
+    public const int LengthBytes = 8;
+
+    /// <summary>The longest header that is read, in bytes, as the format prescribes.</summary>
+    public const long MaxLength = 100_000_000;
+}

@@ -1,0 +1,219 @@
+using System.Text;
+using System.Text.Json;
+
+namespace CoFrGeNet.Weights;
+
+/// <summary>Reads the JSON header of a safetensors file and refuses everything that the format does not allow.</summary>
+internal ref struct SafeTensorsHeaderParser
+{
+    private readonly string _path;
+    private readonly long _dataStart;
+    private readonly long _dataLength;
+    private Utf8JsonReader _reader;
+
+    private SafeTensorsHeaderParser(string path, ReadOnlySpan<byte> json, long dataStart, long dataLength)
+    {
+        _path = path;
+        _dataStart = dataStart;
+        _dataLength = dataLength;
+        _reader = new Utf8JsonReader(json);
+    }
+
+    /// <summary>Parses and checks a header.</summary>
+    /// <param name="path">The file, for messages.</param>
+    /// <param name="json">The header.</param>
+    /// <param name="dataStart">Where the data begins, in bytes from the start of the file.</param>
+    /// <param name="dataLength">The bytes of data in the file.</param>
+    /// <exception cref="WeightsFormatException">The header is not valid.</exception>
+    public static SafeTensorsHeader Parse(string path, ReadOnlySpan<byte> json, long dataStart, long dataLength)
+    {
+        try
+        {
+            return new SafeTensorsHeaderParser(path, json, dataStart, dataLength).Parse();
+        }
+        catch (JsonException e)
+        {
+            throw new WeightsFormatException(path, $"the header is not valid JSON at byte {e.BytePositionInLine ?? 0}", e);
+        }
+        catch (InvalidOperationException e)
+        {
+            // What the reader throws for strings that are not Unicode.
+            throw new WeightsFormatException(path, "the header holds a string that is not valid Unicode", e);
+        }
+    }
+
+    private SafeTensorsHeader Parse()
+    {
+        Expect(JsonTokenType.StartObject, "the header is not a JSON object");
+        var names = new HashSet<string>(StringComparer.Ordinal);
+        var tensors = new List<TensorInfo>();
+        var metadata = new Dictionary<string, string>(StringComparer.Ordinal);
+        while (ReadMember() is { } name)
+        {
+            if (!names.Add(name))
+            {
+                throw Fail($"the header names '{Shorten(name)}' twice");
+            }
+
+            if (name == SafeTensorsHeader.MetadataKey)
+            {
+                ReadMetadata(metadata);
+            }
+            else
+            {
+                tensors.Add(ReadTensor(name));
+            }
+        }
+
+        if (_reader.Read())
+        {
+            throw Fail("the header goes on after its JSON object");
+        }
+
+        tensors.Sort((a, b) => a.ByteOffset != b.ByteOffset
+            ? a.ByteOffset.CompareTo(b.ByteOffset)
+            : a.ByteLength.CompareTo(b.ByteLength));
+        CheckCover(tensors);
+        return new SafeTensorsHeader(tensors, metadata);
+    }
+
+    private void ReadMetadata(Dictionary<string, string> metadata)
+    {
+        Expect(JsonTokenType.StartObject, "__metadata__ is not an object of strings");
+        while (ReadMember() is { } key)
+        {
+            Expect(JsonTokenType.String, $"__metadata__ holds '{Shorten(key)}', which is not a string");
+            if (!metadata.TryAdd(key, _reader.GetString()!))
+            {
+                throw Fail($"__metadata__ names '{Shorten(key)}' twice");
+            }
+        }
+    }
+
+    private TensorInfo ReadTensor(string name)
+    {
+        var label = Shorten(name);
+        Expect(JsonTokenType.StartObject, $"the entry of '{label}' is not an object");
+        TensorDType? type = null;
+        long[]? shape = null;
+        long[]? offsets = null;
+        while (ReadMember() is { } member)
+        {
+            switch (member)
+            {
+                case "dtype" when type is null:
+                    Expect(JsonTokenType.String, $"the dtype of '{label}' is not a string");
+                    type = TensorDTypes.TryParseHeaderName(_reader.GetString(), out var known)
+                        ? known
+                        : throw Fail($"'{label}' has the unknown dtype '{Shorten(_reader.GetString()!)}'");
+                    break;
+                case "shape" when shape is null:
+                    shape = ReadNumbers($"the shape of '{label}'");
+                    break;
+                case "data_offsets" when offsets is null:
+                    offsets = ReadNumbers($"data_offsets of '{label}'");
+                    break;
+                default:
+                    throw Fail($"the entry of '{label}' has the unknown or repeated member '{Shorten(member)}'");
+            }
+        }
+
+        return type is { } dtype && shape is not null && offsets is not null
+            ? CheckTensor(name, dtype, shape, offsets)
+            : throw Fail($"the entry of '{label}' lacks dtype, shape or data_offsets");
+    }
+
+    private readonly TensorInfo CheckTensor(string name, TensorDType type, long[] shape, long[] offsets)
+    {
+        var label = Shorten(name);
+        if (offsets.Length != 2 || offsets[1] < offsets[0])
+        {
+            throw Fail($"data_offsets of '{label}' are not a begin and an end");
+        }
+
+        if (offsets[1] > _dataLength)
+        {
+            throw Fail($"'{label}' ends at data byte {offsets[1]}, but the file has {_dataLength}: truncated?");
+        }
+
+        var bytes = (UInt128)type.SizeInBytes();
+        foreach (var extent in shape)
+        {
+            // No file is longer than 2^63 bytes, so a larger product is wrong already; zero extents come first to keep it exact.
+            bytes *= (UInt128)(shape.Contains(0) ? 0 : extent);
+            if (bytes > long.MaxValue)
+            {
+                throw Fail($"the shape of '{label}' overflows");
+            }
+        }
+
+        var length = offsets[1] - offsets[0];
+        return bytes == (UInt128)length
+            ? new TensorInfo(name, type, shape, _dataStart + offsets[0], length)
+            : throw Fail($"'{label}' takes {bytes} bytes by its shape and dtype, but {length} by its data_offsets");
+    }
+
+    private readonly void CheckCover(List<TensorInfo> tensors)
+    {
+        var end = _dataStart;
+        foreach (var tensor in tensors)
+        {
+            if (tensor.ByteOffset != end)
+            {
+                var what = tensor.ByteOffset < end ? "overlaps the tensor before it" : "has a hole before it";
+                throw Fail($"'{Shorten(tensor.Name)}' {what}");
+            }
+
+            end += tensor.ByteLength;
+        }
+
+        if (end != _dataStart + _dataLength)
+        {
+            throw Fail($"{_dataStart + _dataLength - end} bytes at the end belong to no tensor");
+        }
+    }
+
+    private long[] ReadNumbers(string what)
+    {
+        Expect(JsonTokenType.StartArray, $"{what} is not an array");
+        var numbers = new List<long>();
+        while (Next() != JsonTokenType.EndArray)
+        {
+            if (_reader.TokenType != JsonTokenType.Number || !_reader.TryGetInt64(out var number) || number < 0)
+            {
+                throw Fail($"{what} holds something that is not a whole number from 0 to 2^63-1");
+            }
+
+            numbers.Add(number);
+        }
+
+        return [.. numbers];
+    }
+
+    /// <summary>The name of the next member of the current object, or null at its end.</summary>
+    private string? ReadMember() => Next() == JsonTokenType.PropertyName ? _reader.GetString() : null;
+
+    private JsonTokenType Next() => _reader.Read() ? _reader.TokenType : throw Fail("the header ends early");
+
+    private void Expect(JsonTokenType type, string otherwise)
+    {
+        if (Next() != type)
+        {
+            throw Fail(otherwise);
+        }
+    }
+
+    private readonly WeightsFormatException Fail(string reason) => new(_path, reason);
+
+    /// <summary>Keeps messages to one short line whatever a name in the file holds.</summary>
+    private static string Shorten(string name)
+    {
+        var text = new StringBuilder();
+        foreach (var c in name.AsSpan(0, Math.Min(name.Length, 80)))
+        {
+            text.Append(char.IsControl(c) ? '?' : c);
+        }
+
+        return name.Length > 80 ? text.Append("...").ToString() : text.ToString();
+    }
+}
