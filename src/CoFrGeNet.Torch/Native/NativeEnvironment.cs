@@ -96,7 +96,7 @@ public static class NativeEnvironment
             }
         }
 
-        return new("libtorch", NativeCheckStatus.Ok, $"TorchSharp {torch.__version__}, products in float32 and bfloat16 are right");
+        return new("libtorch", NativeCheckStatus.Ok, $"libtorch {torch.__version__}, products in float32 and bfloat16 are right");
     }
 
     private static NativeCheck CheckProcessor()
