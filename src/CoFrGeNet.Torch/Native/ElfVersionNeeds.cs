@@ -120,9 +120,9 @@ internal sealed class ElfVersionNeeds
         Machine = U16(18);
         long table = Offset(40);
         int size = U16(58), count = U16(60);
-        if (count > 0 && size != 64)
+        if ((count > 0 && size != 64) || table + (count * 64L) > _image.Length)
         {
-            throw new ElfFormatException($"{_name} is damaged: section headers of {size} bytes, 64 expected");
+            throw Damaged($"a table of {count} section headers of {size} bytes", table);
         }
 
         for (int i = 0; i < count; i++)
