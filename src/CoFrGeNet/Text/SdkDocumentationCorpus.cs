@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text;
 using System.Xml;
 
@@ -48,17 +49,24 @@ public sealed class SdkDocumentationCorpus : ICorpus
     {
         var files = FindFiles();
         var texts = new List<(string Member, string Text)>[files.Count];
-        try
+
+        // The largest file takes a third of the time, so it must not start last.
+        var order = Enumerable.Range(0, files.Count).OrderByDescending(i => new FileInfo(files[i]).Length).ToArray();
+        var damaged = new ConcurrentBag<(string File, Exception Error)>();
+        Parallel.ForEach(Partitioner.Create(order, loadBalance: true), i =>
         {
-            // The largest file takes a third of the time, so it must not start last.
-            var order = Enumerable.Range(0, files.Count).OrderByDescending(i => new FileInfo(files[i]).Length).ToArray();
-            Parallel.ForEach(
-                System.Collections.Concurrent.Partitioner.Create(order, loadBalance: true),
-                i => texts[i] = DocumentationProse.Read(files[i]));
-        }
-        catch (AggregateException e) when (e.InnerExceptions[0] is XmlException or IOException or UnauthorizedAccessException)
+            try
+            {
+                texts[i] = DocumentationProse.Read(files[i]);
+            }
+            catch (Exception e) when (e is XmlException or IOException or UnauthorizedAccessException)
+            {
+                damaged.Add((files[i], e));
+            }
+        });
+        if (damaged.OrderBy(d => d.File, StringComparer.Ordinal).FirstOrDefault() is { Error: { } error } first)
         {
-            throw new UserErrorException($"cannot read the SDK's documentation: {e.InnerExceptions[0].Message}; pass --data instead", e);
+            throw new UserErrorException($"cannot read the SDK's documentation '{first.File}': {error.Message}; pass --data instead", error);
         }
 
         return Group([.. texts.SelectMany(file => file)]);
