@@ -18,7 +18,12 @@ internal sealed class DocumentationProse
     /// <exception cref="XmlException">The file is not well-formed.</exception>
     public static List<(string Member, string Text)> Read(string path)
     {
-        var settings = new XmlReaderSettings { IgnoreComments = true, IgnoreProcessingInstructions = true, DtdProcessing = DtdProcessing.Ignore };
+        var settings = new XmlReaderSettings
+        {
+            IgnoreComments = true,
+            IgnoreProcessingInstructions = true,
+            DtdProcessing = DtdProcessing.Ignore,
+        };
         using var reader = XmlReader.Create(path, settings);
         var prose = new DocumentationProse();
         var texts = new List<(string, string)>();

@@ -25,7 +25,9 @@ internal static class DotnetSdk
         return [.. roots.OfType<string>().Where(root => root.Length > 0).Select(Path.GetFullPath).Distinct(StringComparer.Ordinal)];
     }
 
-    /// <summary>The documentation files of the newest reference packs below a root, in ordinal order of their names; empty if there are none.</summary>
+    /// <summary>
+    /// The documentation files of the newest reference packs below a root, in ordinal order of their names; empty if there are none.
+    /// </summary>
     public static IReadOnlyList<string> DocumentationFiles(string root) =>
     [
         .. Packs.Select(pack => NewestReference(Path.Combine(root, "packs", pack)))
@@ -50,12 +52,14 @@ internal static class DotnetSdk
     private static IEnumerable<string> Newest(string folder, string prefix) =>
         Directory.GetDirectories(folder, prefix + "*")
             .Select(path => (Path: path, Parts: Path.GetFileName(path)[prefix.Length..].Split('-', 2)))
-            .Select(found => (found.Path, Found: Version.TryParse(found.Parts[0], out var version), Version: version, Release: found.Parts.Length == 1))
-            .Where(found => found.Found)
+            .Select(found => (found.Path, Version: ParseVersion(found.Parts[0]), Release: found.Parts.Length == 1))
+            .Where(found => found.Version is not null)
             .OrderByDescending(found => found.Version)
             .ThenByDescending(found => found.Release)
             .ThenByDescending(found => found.Path, StringComparer.Ordinal)
             .Select(found => found.Path);
+
+    private static Version? ParseVersion(string text) => Version.TryParse(text, out var version) ? version : null;
 
     /// <summary>ROOT of ROOT/shared/Microsoft.NETCore.App/VERSION, where the running runtime lies unless it is self-contained.</summary>
     private static string? RootOfRuntime()

@@ -64,9 +64,9 @@ public sealed class SdkDocumentationCorpus : ICorpus
                 damaged.Add((files[i], e));
             }
         });
-        if (damaged.OrderBy(d => d.File, StringComparer.Ordinal).FirstOrDefault() is { Error: { } error } first)
+        if (damaged.OrderBy(d => d.File, StringComparer.Ordinal).FirstOrDefault() is (var file, { } error))
         {
-            throw new UserErrorException($"cannot read the SDK's documentation '{first.File}': {error.Message}; pass --data instead", error);
+            throw new UserErrorException($"cannot read the SDK's documentation '{file}': {error.Message}; pass --data instead", error);
         }
 
         return Group([.. texts.SelectMany(file => file)]);

@@ -3,14 +3,14 @@ using System.Text;
 namespace CoFrGeNet.Text;
 
 /// <summary>
-/// What is left of a documentation text when its names and numbers are put aside. Documentation is written from templates ("Initializes a new instance
-/// of the X class."), and two texts of one template are one text to a language model.
+/// What is left of a documentation text when its names and numbers are put aside. Documentation is written from templates
+/// ("Initializes a new instance of the X class."), and two texts of one template are nearly one text to a language model.
 /// </summary>
 internal static class SentenceTemplate
 {
     /// <summary>
-    /// The text with every number as '#' and every name as '@'; a name is a word with a capital or an underscore after its first character,
-    /// or with a dot inside.
+    /// The text with every number as '#' and every name as '@'; a name is a word with a capital or an underscore after its first
+    /// character, or with a dot inside.
     /// </summary>
     public static string Of(string text)
     {

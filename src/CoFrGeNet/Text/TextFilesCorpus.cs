@@ -3,12 +3,13 @@ using System.IO.Enumeration;
 namespace CoFrGeNet.Text;
 
 /// <summary>
-/// A text file, a gzip of one, or a folder of them. In a folder and below it, files named *.txt, *.md and *.gz are read in the ordinal order
-/// of their paths; folders that are links are not followed. Text must be UTF-8; a byte order mark is dropped and CRLF becomes LF.
+/// A text file, a gzip of one, or a folder of them. In a folder and below it, files named *.txt, *.md and *.gz are read in the
+/// ordinal order of their paths; folders that are links are not followed. Text must be UTF-8; a byte order mark is dropped and
+/// CRLF becomes LF.
 /// <para>
-/// Documents are separated by lines <c>&lt;|endoftext|&gt;</c>; a file without such a line is one document. When all there is comes to a single
-/// document, it is cut into contiguous chunks of at most 16 Ki characters (smaller ones for a short text), at blank lines
-/// where possible, so that a training and a validation part can be told apart; joined, the chunks are the text.
+/// Documents are separated by lines <c>&lt;|endoftext|&gt;</c>; a file without such a line is one document. When all there is
+/// comes to a single document, it is cut into contiguous chunks of at most 16 Ki characters (smaller ones for a short text), at
+/// blank lines where possible, so that a training and a validation part can be told apart; joined, the chunks are the text.
 /// </para>
 /// </summary>
 public sealed class TextFilesCorpus : ICorpus
@@ -109,7 +110,7 @@ public sealed class TextFilesCorpus : ICorpus
                 .ToList();
             return files.Count > 0
                 ? files
-                : throw new UserErrorException($"folder '{_path}' holds no text files ({string.Join(", ", Extensions.Select(e => "*" + e))})");
+                : throw new UserErrorException($"folder '{_path}' holds no text files (*{string.Join(", *", Extensions)})");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -32,7 +32,9 @@ public static class TokenizerFiles
     /// <summary>Gives the tokenizer of a model folder.</summary>
     /// <param name="folder">The model folder.</param>
     /// <returns>The tokenizer.</returns>
-    /// <exception cref="UserErrorException">The file is missing, is not what <see cref="Save"/> writes, or names an unknown tokenizer.</exception>
+    /// <exception cref="UserErrorException">
+    /// The file is missing, is not what <see cref="Save"/> writes, or names an unknown tokenizer.
+    /// </exception>
     public static ITokenizer Load(string folder)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);

@@ -4,7 +4,8 @@ namespace CoFrGeNet.Tests.Text;
 
 public class TokenizedCorpusTests
 {
-    private static readonly Document[] Documents = [.. Enumerable.Range(0, 100).Select(i => new Document($"{i}", $"Document {i}: café 😀 {new string('z', i)}"))];
+    private static readonly Document[] Documents =
+        [.. Enumerable.Range(0, 100).Select(i => new Document($"{i}", $"Document {i}: café 😀 {new string('z', i)}"))];
 
     [Theory]
     [InlineData("byte")]
