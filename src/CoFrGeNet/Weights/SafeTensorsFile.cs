@@ -121,7 +121,8 @@ public sealed class SafeTensorsFile : IDisposable
         var info = this[name];
         if (destination.Length != info.ElementCount)
         {
-            throw new ArgumentException($"'{name}' has {info.ElementCount} elements, the destination {destination.Length}", nameof(destination));
+            throw new ArgumentException(
+                $"'{name}' has {info.ElementCount} elements, the destination {destination.Length}", nameof(destination));
         }
 
         if (info.DType == TensorDType.F32)

@@ -16,7 +16,9 @@ public static class SafeTensorsWriter
     /// </param>
     /// <param name="metadata">The string map of the file, for example format = pt, or null.</param>
     /// <exception cref="ArgumentException">Two entries share a name, or a name is reserved, or a shape is negative.</exception>
-    /// <exception cref="InvalidOperationException">An entry wrote more or fewer bytes than its shape says; nothing is left behind.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// An entry wrote more or fewer bytes than its shape says; nothing is left behind.
+    /// </exception>
     public static void Write(string path, IEnumerable<TensorEntry> entries, IReadOnlyDictionary<string, string>? metadata = null)
     {
         ArgumentNullException.ThrowIfNull(entries);
