@@ -2,7 +2,7 @@ using CoFrGeNet.Configuration;
 using CoFrGeNet.ContinuedFractions;
 using static TorchSharp.torch;
 
-namespace CoFrGeNet.Torch.ContinuedFractions;
+namespace CoFrGeNet.Torch;
 
 // Dimensions: ... = any leading dimensions (batch, tokens), d = depth, L = number of ladders, k = level (1 = outermost).
 

@@ -3,7 +3,7 @@ using CoFrGeNet.ContinuedFractions;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace CoFrGeNet.Torch.ContinuedFractions;
+namespace CoFrGeNet.Torch;
 
 // Dimensions: ... = any leading dimensions, d = depth, L = number of ladders, k = level (1 = outermost).
 // Every tensor below that belongs to one level is [..., L].
@@ -23,7 +23,7 @@ internal static class LadderKernel
     public static Tensor Forward(Tensor a, PoleGuard guard, LadderRange range, PoleStatistics? statistics)
     {
         using DisposeScope scope = NewDisposeScope();
-        using var levels = new LadderLevels(a, guard);
+        using var levels = new LadderLevels(a, guard, range);
         using Scalar start = range.Scale.ToScalar();
 
         // K_{k-1} and K_k, each in a buffer of its own; null stands for the constant K_0.
@@ -31,7 +31,7 @@ internal static class LadderKernel
         Tensor current = FirstContinuant(levels, guard, range, start);
         for (int k = range.Depth - 1; k >= 1; k--)
         {
-            Tensor level = levels.Take(k, range);
+            Tensor level = levels.Take(k);
             if (previous is null)
             {
                 (previous, current) = (current, level.mul_(current).add_(start));
@@ -56,7 +56,7 @@ internal static class LadderKernel
     public static Tensor Backward(Tensor a, PoleGuard guard, LadderRange range, Tensor gradOutput)
     {
         using DisposeScope scope = NewDisposeScope();
-        using var levels = new LadderLevels(a, guard);
+        using var levels = new LadderLevels(a, guard, range);
         Tensor gradient = gradOutput.to_type(levels.ComputeType);
         Tensor negated = gradient.neg();
         Tensor[] derivatives = guard is SmoothGuard
@@ -166,7 +166,7 @@ internal static class LadderKernel
         for (int k = depth - 1; k >= 1; k--)
         {
             continuants[k - 1] = last;
-            Tensor level = levels.Take(k, range);
+            Tensor level = levels.Take(k);
             bool isKept = keptLevels is not null && k > 1;
             Tensor? beforeLast = continuants[k];
             last = (beforeLast, isKept) switch
@@ -190,7 +190,7 @@ internal static class LadderKernel
 
     private static Tensor FirstContinuant(LadderLevels levels, PoleGuard guard, LadderRange range, Scalar start)
     {
-        Tensor level = levels.Take(range.Depth, range);
+        Tensor level = levels.Take(range.Depth);
         if (guard is ClampGuard)
         {
             // -0 becomes +0, and no later continuant is -0 then: sgn(0) = +1 although copysign reads the sign bit.

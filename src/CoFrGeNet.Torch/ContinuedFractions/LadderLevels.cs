@@ -3,7 +3,7 @@ using CoFrGeNet.ContinuedFractions;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace CoFrGeNet.Torch.ContinuedFractions;
+namespace CoFrGeNet.Torch;
 
 // Dimensions: ... = any leading dimensions, d = depth, L = number of ladders, k = level (1 = outermost).
 
@@ -17,11 +17,15 @@ internal sealed class LadderLevels : IDisposable
     private const double SoftplusThreshold = 40;
 
     private readonly Tensor _a;
+    private readonly Scalar _bound;
+    private readonly Scalar _negatedBound;
     private readonly Scalar? _epsilon;
 
-    public LadderLevels(Tensor a, PoleGuard guard)
+    public LadderLevels(Tensor a, PoleGuard guard, LadderRange range)
     {
         _a = a;
+        _bound = range.Bound.ToScalar();
+        _negatedBound = (-range.Bound).ToScalar();
         _epsilon = guard is PositiveGuard ? guard.Epsilon.ToScalar() : null;
         ComputeType = a.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
     }
@@ -30,19 +34,17 @@ internal sealed class LadderLevels : IDisposable
     public ScalarType ComputeType { get; }
 
     /// <summary>a_k [..., L] as the recurrence takes it, in a new tensor that the caller may overwrite.</summary>
-    public Tensor Take(int level, LadderRange range)
+    public Tensor Take(int level)
     {
-        using Scalar bound = range.Bound.ToScalar();
-        using Scalar negatedBound = (-range.Bound).ToScalar();
         using Tensor view = _a.select(-2, level - 1);
         Tensor bounded;
         if (_a.dtype == ComputeType)
         {
-            bounded = view.clamp(negatedBound, bound);
+            bounded = view.clamp(_negatedBound, _bound);
         }
         else
         {
-            bounded = view.to_type(ComputeType).clamp_(negatedBound, bound);
+            bounded = view.to_type(ComputeType).clamp_(_negatedBound, _bound);
         }
 
         if (_epsilon is null)
@@ -96,5 +98,10 @@ internal sealed class LadderLevels : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _epsilon?.Dispose();
+    public void Dispose()
+    {
+        _bound.Dispose();
+        _negatedBound.Dispose();
+        _epsilon?.Dispose();
+    }
 }

@@ -3,7 +3,7 @@ using CoFrGeNet.Configuration;
 using CoFrGeNet.ContinuedFractions;
 using static TorchSharp.torch;
 
-namespace CoFrGeNet.Torch.ContinuedFractions;
+namespace CoFrGeNet.Torch;
 
 // Dimensions: ... = any leading dimensions, d = depth, L = number of ladders.
 
@@ -33,7 +33,9 @@ internal sealed class LadderNode : autograd.SingleTensorFunction<LadderNode>
         _returned = null;
     }
 
-    /// <summary>Makes <paramref name="value"/> [..., L], computed without a graph, a function of <paramref name="a"/> [..., d, L]; takes over value.</summary>
+    /// <summary>
+    /// Makes <paramref name="value"/> [..., L], computed without a graph, a function of <paramref name="a"/> [..., d, L]; takes over value.
+    /// </summary>
     public static Tensor Attach(Tensor a, PoleGuard guard, LadderRange range, Tensor value)
     {
         using (value)

@@ -1,10 +1,12 @@
 using static TorchSharp.torch;
 
-namespace CoFrGeNet.Torch.ContinuedFractions;
+namespace CoFrGeNet.Torch;
 
 // Dimensions: ... = any leading dimensions, d = depth, L = number of ladders.
 
-/// <summary>The ladder by d nested divisions and plain autograd, with no guard: what <see cref="LadderFunction"/> is checked against.</summary>
+/// <summary>
+/// The ladder by d nested divisions and plain autograd, with no guard: what <see cref="LadderFunction"/> is checked against.
+/// </summary>
 public static class LadderReference
 {
     /// <summary>f = 1 / (a_1 + 1 / (a_2 + .. + 1 / a_d)), differentiable any number of times.</summary>
@@ -17,7 +19,8 @@ public static class LadderReference
         if (a.dim() < 2 || a.size(-2) < 1)
         {
             throw new ArgumentException(
-                $"The partial denominators have the shape [{string.Join(", ", a.shape)}]; it must be [..., d, L] with d at least 1.", nameof(a));
+                $"The partial denominators have the shape [{string.Join(", ", a.shape)}]; it must be [..., d, L] with d at least 1.",
+                nameof(a));
         }
 
         using var scope = NewDisposeScope();

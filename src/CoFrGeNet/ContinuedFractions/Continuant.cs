@@ -75,7 +75,7 @@ public static class Continuant
         if (a.Length != (long)depth * f.Length)
         {
             throw new ArgumentException(
-                $"The span of partial denominators has {a.Length} elements; {f.Length} ladders of depth {depth} have {(long)depth * f.Length}.",
+                $"The span has {a.Length} partial denominators; {f.Length} ladders of depth {depth} have {(long)depth * f.Length}.",
                 nameof(a));
         }
 
@@ -109,7 +109,8 @@ public static class Continuant
         if (gradient.Length != a.Length)
         {
             throw new ArgumentException(
-                $"The span for the gradient has {gradient.Length} elements; a ladder of depth {a.Length} has {a.Length}.", nameof(gradient));
+                $"The span for the gradient has {gradient.Length} elements; a ladder of depth {a.Length} has {a.Length}.",
+                nameof(gradient));
         }
 
         int d = a.Length;

@@ -26,8 +26,8 @@ public readonly record struct LadderRange
     /// <summary>The smallest epsilon of a guard; below it f itself can overflow float32.</summary>
     public const double MinEpsilon = 1e-5;
 
-    /// <summary>The largest epsilon of a guard.</summary>
-    public const double MaxEpsilon = 1e5;
+    /// <summary>The largest epsilon of a guard; softplus(a_k) + eps must stay near the bound of the deepest ladder, 2^7.</summary>
+    public const double MaxEpsilon = 100;
 
     // Rounding of (2^b + 1)^n and the sum of two terms cost less than these powers of two for d <= MaxDepth.
     private const int Margin = 3;
@@ -86,7 +86,8 @@ public readonly record struct LadderRange
         ArgumentNullException.ThrowIfNull(guard);
         if (depth is < 1 or > MaxDepth)
         {
-            throw new ArgumentOutOfRangeException(nameof(depth), depth, $"The depth of a ladder is {depth}; it must lie in 1 to {MaxDepth}.");
+            throw new ArgumentOutOfRangeException(
+                nameof(depth), depth, $"The depth of a ladder is {depth}; it must lie in 1 to {MaxDepth}.");
         }
 
         if (!(guard.Epsilon >= MinEpsilon && guard.Epsilon <= MaxEpsilon))
@@ -105,7 +106,9 @@ public readonly record struct LadderRange
         return (2 * (numerator + _inverseEpsilonExponent)) + Margin > MaxExponent;
     }
 
-    /// <summary>Whether the derivative of level <paramref name="level"/> or a step of it can overflow with <see cref="SmoothGuard"/>.</summary>
+    /// <summary>
+    /// Whether the derivative of level <paramref name="level"/> or a step of it can overflow with <see cref="SmoothGuard"/>.
+    /// </summary>
     public bool SmoothCanOverflow(int level)
     {
         // The terms K_{d-k}^2 q and K_{d-k} Y_{k-2} of Continuant.Gradient, their factors in scaled units first.
