@@ -1,6 +1,5 @@
 using CoFrGeNet.Configuration;
 using CoFrGeNet.ContinuedFractions;
-using CoFrGeNet.Torch.ContinuedFractions;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -36,16 +35,16 @@ public class LadderGradientTests
         using DisposeScope scope = NewDisposeScope();
 
         // Denominators of at least 1 keep every division of the reference far from 0, so that it is exact itself.
-        Tensor a = Ladders.Random(50, depth, 7, seed: depth).abs() + 1;
-        Tensor weights = Ladders.Random(50, 1, 7, seed: 100 + depth).squeeze(1);
+        Tensor a = LadderSamples.Random(50, depth, 7, seed: depth).abs() + 1;
+        Tensor weights = LadderSamples.Random(50, 1, 7, seed: 100 + depth).squeeze(1);
         var guard = new ClampGuard();
 
         Tensor value = LadderFunction.Apply(a, guard);
-        Tensor gradient = Ladders.Gradient(a, weights, x => LadderFunction.Apply(x, guard));
+        Tensor gradient = LadderSamples.Gradient(a, weights, x => LadderFunction.Apply(x, guard));
 
         // 3 d roundings of float64 (1e-16 each) with condition numbers up to some hundreds; the limit is the specification's.
-        Assert.True(Ladders.Deviation(value, LadderReference.NestedDivision(a)) < 1e-12);
-        Assert.True(Ladders.Deviation(gradient, Ladders.Gradient(a, weights, LadderReference.NestedDivision)) < 1e-10);
+        Assert.True(LadderSamples.Deviation(value, LadderReference.NestedDivision(a)) < 1e-12);
+        Assert.True(LadderSamples.Deviation(gradient, LadderSamples.Gradient(a, weights, LadderReference.NestedDivision)) < 1e-10);
     }
 
     [Theory]
@@ -53,12 +52,12 @@ public class LadderGradientTests
     public void Gradient_equals_nested_division_for_either_sign(int depth)
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor a = Ladders.Random(400, depth, 5, seed: 7 * depth);
+        Tensor a = LadderSamples.Random(400, depth, 5, seed: 7 * depth);
         Tensor weights = ones(400, 5, ScalarType.Float64);
         var guard = new ClampGuard { Epsilon = 1e-5 };
 
-        Tensor expected = Ladders.Gradient(a, weights, LadderReference.NestedDivision);
-        Tensor actual = Ladders.Gradient(a, weights, x => LadderFunction.Apply(x, guard));
+        Tensor expected = LadderSamples.Gradient(a, weights, LadderReference.NestedDivision);
+        Tensor actual = LadderSamples.Gradient(a, weights, x => LadderFunction.Apply(x, guard));
 
         // Next to a zero of any inner denominator the reference itself cancels; ladders with a large gradient are left out.
         Tensor calm = expected.abs().amax([-2], keepdim: true) < 1e2;
@@ -75,9 +74,9 @@ public class LadderGradientTests
     public void Gradient_equals_central_differences(string name, int depth)
     {
         using DisposeScope scope = NewDisposeScope();
-        PoleGuard guard = Ladders.Guard(name);
-        Tensor a = Ladders.Random(200, depth, 3, seed: 31 * depth);
-        Tensor actual = Ladders.Gradient(a, ones(200, 3, ScalarType.Float64), x => LadderFunction.Apply(x, guard));
+        PoleGuard guard = LadderSamples.Guard(name);
+        Tensor a = LadderSamples.Random(200, depth, 3, seed: 31 * depth);
+        Tensor actual = LadderSamples.Gradient(a, ones(200, 3, ScalarType.Float64), x => LadderFunction.Apply(x, guard));
 
         const double Step = 1e-5;
         var columns = new Tensor[depth];
@@ -104,10 +103,10 @@ public class LadderGradientTests
     public void Tensors_and_spans_agree(string name, int depth)
     {
         using DisposeScope scope = NewDisposeScope();
-        PoleGuard guard = Ladders.Guard(name);
-        Tensor a = Ladders.Random(100, depth, 1, seed: 3 * depth, scale: 2);
+        PoleGuard guard = LadderSamples.Guard(name);
+        Tensor a = LadderSamples.Random(100, depth, 1, seed: 3 * depth, scale: 2);
         Tensor value = LadderFunction.Apply(a, guard);
-        Tensor gradient = Ladders.Gradient(a, ones(100, 1, ScalarType.Float64), x => LadderFunction.Apply(x, guard));
+        Tensor gradient = LadderSamples.Gradient(a, ones(100, 1, ScalarType.Float64), x => LadderFunction.Apply(x, guard));
 
         double[] denominators = a.data<double>().ToArray();
         double[] values = value.data<double>().ToArray();

@@ -6,7 +6,7 @@ namespace CoFrGeNet.Torch.Tests.ContinuedFractions;
 // Dimensions: n = rows (tokens), d = depth, L = number of ladders.
 
 /// <summary>Inputs and small helpers for the ladder tests.</summary>
-internal static class Ladders
+internal static class LadderSamples
 {
     /// <summary>Guards by name, because theory data must be printable.</summary>
     public static PoleGuard Guard(string name) => name switch
