@@ -1,0 +1,77 @@
+using CoFrGeNet.Configuration;
+using static TorchSharp.torch;
+
+namespace CoFrGeNet.Torch.Tests.ContinuedFractions;
+
+/// <summary>Live tensors are counted for the whole process, so nothing else may run beside these tests.</summary>
+[CollectionDefinition(Name, DisableParallelization = true)]
+public sealed class LiveTensors
+{
+    public const string Name = "live tensors";
+}
+
+[Collection(LiveTensors.Name)]
+public class LadderMemoryTests
+{
+    [Theory]
+    [InlineData("clamp")]
+    [InlineData("smooth")]
+    [InlineData("positive")]
+    public void Rounds_without_a_scope_leave_nothing_to_the_finalizer(string name)
+    {
+        PoleGuard guard = LadderSamples.Guard(name);
+        using Tensor leaf = rand(16, 4, 8).requires_grad_(true);
+        using Tensor weights = rand(16, 8);
+        Round(leaf, weights, guard);
+        long before = Tensor.TotalCount;
+        for (int i = 0; i < 200; i++)
+        {
+            Round(leaf, weights, guard);
+        }
+
+        Assert.Equal(before, Tensor.TotalCount);
+    }
+
+    [Fact]
+    public void Forward_without_gradient_leaves_nothing_behind()
+    {
+        using Tensor a = rand(16, 4, 8);
+        using var statistics = new PoleStatistics();
+        using (Tensor f = LadderFunction.Apply(a, PoleGuard.Default, statistics))
+        {
+            Assert.Equal(8, f.size(-1));
+        }
+
+        long before = Tensor.TotalCount;
+        for (int i = 0; i < 200; i++)
+        {
+            using Tensor f = LadderFunction.Apply(a, PoleGuard.Default, statistics);
+        }
+
+        Assert.Equal(before, Tensor.TotalCount);
+        Assert.Equal(201 * 16 * 8, statistics.Count);
+    }
+
+    [Fact]
+    public void An_abandoned_graph_is_released_with_its_output()
+    {
+        using Tensor leaf = rand(16, 4, 8).requires_grad_(true);
+        LadderFunction.Apply(leaf, PoleGuard.Default).Dispose();
+        long before = Tensor.TotalCount;
+        for (int i = 0; i < 200; i++)
+        {
+            LadderFunction.Apply(leaf, PoleGuard.Default).Dispose();
+        }
+
+        Assert.Equal(before, Tensor.TotalCount);
+    }
+
+    private static void Round(Tensor leaf, Tensor weights, PoleGuard guard)
+    {
+        using Tensor a = leaf.alias();
+        using Tensor f = LadderFunction.Apply(a, guard);
+        f.backward([weights]);
+        using Tensor gradient = leaf.grad!;
+        leaf.grad = null;
+    }
+}
