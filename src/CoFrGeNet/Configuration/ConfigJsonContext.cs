@@ -11,4 +11,5 @@ namespace CoFrGeNet.Configuration;
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(ModelConfig))]
 [JsonSerializable(typeof(Preset))]
+[JsonSerializable(typeof(ModelFolderConfig))]
 public sealed partial class ConfigJsonContext : JsonSerializerContext;

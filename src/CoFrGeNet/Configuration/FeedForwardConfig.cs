@@ -18,6 +18,16 @@ public abstract record FeedForwardConfig
     /// <param name="model">The model around it.</param>
     public abstract long FlopsPerToken(ModelConfig model);
 
+    /// <summary>Checks the members for use outside a model.</summary>
+    /// <param name="width">Width p of input and output.</param>
+    /// <exception cref="UserErrorException">A member is out of range.</exception>
+    public void Validate(int width)
+    {
+        var at = new ConfigCheck("feedForward");
+        at.AtLeast(width, 1, "width");
+        Check(new ModelConfig { VocabularySize = 2, ContextLength = 1, Width = width, Blocks = [] }, at);
+    }
+
     internal abstract void Check(ModelConfig model, ConfigCheck at);
 }
 
@@ -63,6 +73,7 @@ public sealed record SwiGluConfig : FeedForwardConfig
 }
 
 /// <summary>How the input is gated before the ladders.</summary>
+[JsonConverter(typeof(CamelCaseEnumConverter<GateKind>))]
 public enum GateKind
 {
     /// <summary>x (.) SiLU(G x).</summary>

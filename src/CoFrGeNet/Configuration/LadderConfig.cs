@@ -1,6 +1,9 @@
+using System.Text.Json.Serialization;
+
 namespace CoFrGeNet.Configuration;
 
 /// <summary>What a ladder's partial denominators are made of.</summary>
+[JsonConverter(typeof(CamelCaseEnumConverter<LadderKind>))]
 public enum LadderKind
 {
     /// <summary>p-variate: a_k = w_k . x is a scalar a ladder, and V maps L ladder outputs to p coordinates (the paper, eq. 8).</summary>

@@ -19,6 +19,18 @@ public abstract record MixerConfig
     /// <param name="model">The model around it.</param>
     public abstract long FlopsPerToken(ModelConfig model);
 
+    /// <summary>Checks the members for use outside a model.</summary>
+    /// <param name="width">Model width p.</param>
+    /// <param name="contextLength">Longest sequence T.</param>
+    /// <exception cref="UserErrorException">A member is out of range.</exception>
+    public void Validate(int width, int contextLength)
+    {
+        var at = new ConfigCheck("mixer");
+        at.AtLeast(width, 1, "width");
+        at.AtLeast(contextLength, 1, "contextLength");
+        Check(new ModelConfig { VocabularySize = 2, ContextLength = contextLength, Width = width, Blocks = [] }, at);
+    }
+
     internal abstract void Check(ModelConfig model, ConfigCheck at);
 
     // A token sees (T + 1) / 2 tokens on average: 2 FLOPs a multiply-add, once for scores of width s, once for values of width v.

@@ -1,6 +1,9 @@
+using System.Text.Json.Serialization;
+
 namespace CoFrGeNet.Configuration;
 
 /// <summary>The two norms in use.</summary>
+[JsonConverter(typeof(CamelCaseEnumConverter<NormKind>))]
 public enum NormKind
 {
     /// <summary>Mean and variance, with weight and bias (GPT-2).</summary>

@@ -37,7 +37,8 @@ public static class StrictJson
     /// <exception cref="UserErrorException">An unknown member, a missing one, or a value of the wrong kind.</exception>
     public static T Read<T>(JsonObject node, JsonTypeInfo<T> type, string source)
     {
-        RefuseUnknownMembers(node, type, source);
+        node = (JsonObject)node.DeepClone();
+        Complete(node, type, source);
         try
         {
             return node.Deserialize(type) ?? throw new UserErrorException($"{source} is null; a JSON object is expected.");
@@ -110,20 +111,34 @@ public static class StrictJson
         }
     }
 
-    private static void RefuseUnknownMembers(JsonNode? node, JsonTypeInfo type, string path)
+    // Refuses what the tree does not know and writes in the defaults of what is absent.
+    private static void Complete(JsonNode? node, JsonTypeInfo type, string path)
     {
         switch (node)
         {
             case JsonArray list when type.ElementType is { } element:
                 for (var i = 0; i < list.Count; i++)
                 {
-                    RefuseUnknownMembers(list[i], type.Options.GetTypeInfo(element), $"{path}[{i}]");
+                    Complete(list[i], type.Options.GetTypeInfo(element), $"{path}[{i}]");
                 }
 
                 break;
             case JsonObject members when type.Kind == JsonTypeInfoKind.Object:
                 CheckMembers(members, type, path);
                 break;
+            case JsonValue value when (Nullable.GetUnderlyingType(type.Type) ?? type.Type) is { IsEnum: true } choice:
+                CheckChoice(value, choice, path);
+                break;
+        }
+    }
+
+    private static void CheckChoice(JsonValue value, Type choice, string path)
+    {
+        var names = Enum.GetNames(choice).Select(JsonNamingPolicy.CamelCase.ConvertName).ToArray();
+        var given = value.ToString();
+        if (!names.Contains(given, StringComparer.OrdinalIgnoreCase))
+        {
+            throw new UserErrorException($"{path} is '{given}'; did you mean '{Nearest(given, names)}'? Allowed are {string.Join(", ", names)}.");
         }
     }
 
@@ -152,7 +167,22 @@ public static class StrictJson
 
             if (value is not null)
             {
-                RefuseUnknownMembers(value, type.Options.GetTypeInfo(property.PropertyType), $"{path}.{name}");
+                Complete(value, type.Options.GetTypeInfo(property.PropertyType), $"{path}.{name}");
+            }
+        }
+
+        AddDefaults(members, type);
+    }
+
+    // Source-generated JSON gives absent init-only members the default of their type, not their initializer, so they are written in.
+    private static void AddDefaults(JsonObject members, JsonTypeInfo type)
+    {
+        var defaults = (JsonObject)JsonSerializer.SerializeToNode(Activator.CreateInstance(type.Type), type)!;
+        foreach (var property in type.Properties.Where(property => !property.IsRequired && !members.ContainsKey(property.Name)))
+        {
+            if (defaults[property.Name] is { } value)
+            {
+                members[property.Name] = value.DeepClone();
             }
         }
     }

@@ -1,0 +1,74 @@
+using TorchSharp.Utils;
+using static TorchSharp.torch;
+
+namespace CoFrGeNet.Torch;
+
+/// <summary>
+/// The range that each ladder's output took in training, kept in the checkpoint. Outside training outputs are clipped to it, so that an
+/// unseen input next to a pole cannot blow up (PAPER section 1).
+/// </summary>
+public sealed class OutputRange : nn.Module<Tensor, Tensor>
+{
+    // Nothing seen yet is low = +inf, high = -inf: the first minimum and maximum replace both.
+    [ComponentName(Name = "low")]
+    private readonly Tensor _low;
+
+    [ComponentName(Name = "high")]
+    private readonly Tensor _high;
+
+    /// <summary>Creates an empty range.</summary>
+    /// <param name="options">Where the buffers live.</param>
+    /// <param name="shape">Shape of the trailing axes of the outputs that each have a range of their own.</param>
+    public OutputRange(ModuleOptions options, params long[] shape)
+        : base(nameof(OutputRange))
+    {
+        _low = options.Constant(double.PositiveInfinity, shape);
+        _high = options.Constant(double.NegativeInfinity, shape);
+        register_buffer("low", _low);
+        register_buffer("high", _high);
+        RegisterComponents();
+    }
+
+    /// <summary>Share of outputs that the last clipping changed; null before the first or when not asked for.</summary>
+    public double? ClippedShare { get; private set; }
+
+    /// <summary>Whether <see cref="ClippedShare"/> is computed, at the price of a pass over the outputs.</summary>
+    public bool CountClipped { get; set; }
+
+    /// <summary>In training widens the range by the outputs and returns them; otherwise returns them clipped.</summary>
+    /// <param name="z">[.., shape].</param>
+    public override Tensor forward(Tensor z) => forward(z, 0);
+
+    /// <summary>As <see cref="forward(Tensor)"/>, for outputs that start at a position of the first ranged axis.</summary>
+    /// <param name="z">[.., t, rest of shape] where t may be shorter than the first ranged axis.</param>
+    /// <param name="offset">Position of the first output on the first ranged axis.</param>
+    public Tensor forward(Tensor z, long offset)
+    {
+        using var scope = NewDisposeScope();
+        var length = z.shape[^(int)_low.dim()];
+        var low = _low.narrow(0, offset, length);
+        var high = _high.narrow(0, offset, length);
+        if (training)
+        {
+            Widen(z, low, high);
+            return z.alias().MoveToOuterDisposeScope();
+        }
+
+        var seen = low <= high;
+        var clipped = z.clamp(where(seen, low, -double.PositiveInfinity), where(seen, high, double.PositiveInfinity));
+        if (CountClipped)
+        {
+            ClippedShare = clipped.ne(z).to(ScalarType.Float32).mean().item<float>();
+        }
+
+        return clipped.to(z.dtype).MoveToOuterDisposeScope();
+    }
+
+    private static void Widen(Tensor z, Tensor low, Tensor high)
+    {
+        using var quiet = no_grad();
+        var flat = z.detach().reshape([-1, .. low.shape]);
+        low.copy_(minimum(low, flat.amin([0L])));
+        high.copy_(maximum(high, flat.amax([0L])));
+    }
+}

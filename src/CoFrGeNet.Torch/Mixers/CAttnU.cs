@@ -1,0 +1,118 @@
+using CoFrGeNet.Configuration;
+using TorchSharp.Modules;
+using TorchSharp.Utils;
+using static TorchSharp.torch;
+
+namespace CoFrGeNet.Torch;
+
+/// <summary>
+/// CAttnU (PAPER section 2): tokens become coordinates. Two ensembles of univariate ladders act on every channel with one weight a
+/// position and level, y_i = w_0 (.) x + f(w_1 (.) x, .., w_{d-1} (.) x); two lower triangular maps over positions keep causality;
+/// O = (U_1 y_1) (.) (U_2 y_2). T (2 d + T + 1) parameters. Decoding caches y_1 and y_2.
+/// </summary>
+/// <remarks>Letters: B batch, t new tokens at offset o, S = o + t, T context length, p channels, d depth, 2 ensembles.</remarks>
+public sealed class CAttnU : TokenMixer, ILadderLayer
+{
+    private readonly CAttnUConfig _config;
+
+    // w_0: 2 x T.
+    [ComponentName(Name = "linear")]
+    private readonly Parameter _linear;
+
+    // w_1 .. w_{d-1}: 2 x T each, so that a schedule can freeze a level.
+    [ComponentName(Name = "levels")]
+    private readonly ParameterList _levels;
+
+    // T x (T + 1) holds both triangles without waste: U_1 is the lower one of columns 0..T-1, U_2 the transposed upper one of columns 1..T.
+    [ComponentName(Name = "triangles")]
+    private readonly Parameter _triangles;
+
+    [ComponentName(Name = "range")]
+    private readonly OutputRange? _range;
+
+    /// <summary>Creates the mixer.</summary>
+    /// <param name="contextLength">Longest sequence T.</param>
+    /// <param name="config">Depth, guard, initial values.</param>
+    /// <param name="options">Where the parameters live and how they are drawn.</param>
+    public CAttnU(int contextLength, CAttnUConfig config, ModuleOptions? options = null)
+        : base(nameof(CAttnU))
+    {
+        config.Validate(1, contextLength);
+        options ??= ModuleOptions.Default;
+        _config = config;
+        _linear = new Parameter(options.Constant(config.InitialWeight, 2, contextLength));
+        _levels = [];
+        for (var k = 1; k < config.Depth; k++)
+        {
+            _levels.Add(new Parameter(options.Constant(config.InitialWeight, 2, contextLength)));
+        }
+
+        _triangles = new Parameter(InitialTriangles(contextLength, config.InitialDiagonal, options));
+        _range = config.ClipToTrainedRange ? new OutputRange(options, contextLength, 2) : null;
+        RegisterComponents();
+    }
+
+    /// <summary>Ladders of one channel at one position: one for each ensemble.</summary>
+    public long LadderCount => 2;
+
+    /// <summary>The parameters of ladder level k = 1 .. d - 1.</summary>
+    public IReadOnlyList<IReadOnlyList<Parameter>> LevelParameters => [.. _levels.Select(level => (IReadOnlyList<Parameter>)[level])];
+
+    /// <summary>Where the denominators' statistics are gathered; null: nowhere.</summary>
+    public PoleStatistics? Statistics { get; set; }
+
+    /// <summary>The type that the triangular products run in; null: float32.</summary>
+    public ScalarType? ComputeType { get; set; }
+
+    /// <summary>The trained range of the ladder outputs, or null when they are not clipped.</summary>
+    public OutputRange? Range => _range;
+
+    /// <inheritdoc/>
+    public override Tensor forward(Tensor x, MixerCache? cache)
+    {
+        using var scope = NewDisposeScope();
+        long offset = cache?.Length ?? 0, t = x.shape[1], all = offset + t;
+        var wide = x.dtype == ScalarType.Float64 ? x : x.to(ScalarType.Float32);
+        var y = Ensembles(wide, offset).to(ComputeType ?? wide.dtype);
+        Tensor first = y.select(-2, 0), second = y.select(-2, 1);
+        if (cache is not null)
+        {
+            first = cache.Append(0, first, 1);
+            second = cache.Append(1, second, 1);
+            cache.Advance(t);
+        }
+
+        var lower = _triangles.narrow(0, offset, t).narrow(1, 0, all).tril(offset);
+        var upper = _triangles.narrow(0, 0, all).narrow(1, offset + 1, t).t().tril(offset);
+        var mixed = matmul(lower.to(y.dtype), first) * matmul(upper.to(y.dtype), second);
+        return mixed.MoveToOuterDisposeScope();
+    }
+
+    // x [B, t, p] -> y [B, t, 2, p].
+    private Tensor Ensembles(Tensor x, long offset)
+    {
+        long t = x.shape[1], p = x.shape[2];
+        var input = x.unsqueeze(2);
+        // [2, T] -> [t, 2, 1]
+        var linear = _linear.narrow(1, offset, t).t().unsqueeze(-1);
+        // d - 1 times [2, T] -> [t, d - 1, 2, 1]
+        var levels = stack([.. _levels]).narrow(2, offset, t).permute(2, 0, 1).unsqueeze(-1);
+        var a = (input.unsqueeze(2) * levels).flatten(3);
+        var z = LadderFunction.Apply(a, _config.Guard, Statistics).view([.. x.shape[..^1], 2, p]);
+        return (input * linear) + Clip(z, offset);
+    }
+
+    // One range a position and ensemble, over all channels: [B, t, 2, p] -> [B p, t, 2] -> back.
+    private Tensor Clip(Tensor z, long offset) =>
+        _range is null ? z : _range.forward(z.permute(0, 3, 1, 2), offset).permute(0, 2, 3, 1);
+
+    private static Tensor InitialTriangles(int contextLength, double diagonal, ModuleOptions options)
+    {
+        var triangles = options.Normal(options.InitialStd, contextLength, contextLength + 1);
+        using var quiet = no_grad();
+        using var diagonals = eye(contextLength, dtype: ScalarType.Float32, device: options.Device).mul_(diagonal);
+        triangles.narrow(1, 0, contextLength).add_(diagonals);
+        triangles.narrow(1, 1, contextLength).add_(diagonals);
+        return triangles;
+    }
+}

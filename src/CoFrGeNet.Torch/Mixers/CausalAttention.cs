@@ -1,0 +1,39 @@
+using static TorchSharp.torch;
+
+namespace CoFrGeNet.Torch;
+
+/// <summary>What all softmax mixers share: heads, masks, and the fused scaled-dot-product attention.</summary>
+/// <remarks>Letters: B batch, h heads, t new tokens, S all tokens so far, s width of scores, v width of values.</remarks>
+internal static class CausalAttention
+{
+    /// <summary>[B, t, h v] -> [B, h, t, v].</summary>
+    public static Tensor SplitHeads(Tensor x, long heads) => x.view([.. x.shape[..^1], heads, x.shape[^1] / heads]).transpose(1, 2);
+
+    /// <summary>[B, h, t, v] -> [B, t, h v].</summary>
+    public static Tensor MergeHeads(Tensor x) => x.transpose(1, 2).flatten(2);
+
+    /// <summary>softmax(q k^T scale + causal mask) v.</summary>
+    /// <param name="query">[B, h, t, s].</param>
+    /// <param name="key">[B, h, S, s].</param>
+    /// <param name="value">[B, h, S, v].</param>
+    /// <param name="scale">Factor on the scores; null: 1 / sqrt(s).</param>
+    /// <returns>[B, h, t, v].</returns>
+    public static Tensor Attend(Tensor query, Tensor key, Tensor value, double? scale = null)
+    {
+        long t = query.shape[2], all = key.shape[2];
+        // The fused kernel always divides by sqrt(s).
+        var scaled = scale is { } factor ? query * (factor * Math.Sqrt(query.shape[3])) : query;
+        if (t == all)
+        {
+            return nn.functional.scaled_dot_product_attention(scaled, key, value, is_casual: t > 1);
+        }
+
+        using var mask = t == 1 ? null : CausalMask(t, all, query.device);
+        return nn.functional.scaled_dot_product_attention(scaled, key, value, mask);
+    }
+
+    /// <summary>True where new token i (at position S - t + i) may see token j.</summary>
+    /// <returns>Boolean [t, S].</returns>
+    public static Tensor CausalMask(long t, long all, Device device) =>
+        ones([t, all], ScalarType.Bool, device).tril(all - t);
+}

@@ -1,0 +1,72 @@
+using static TorchSharp.torch;
+
+namespace CoFrGeNet.Torch;
+
+/// <summary>
+/// What a mixer keeps of earlier tokens while decoding: keys and values of attention, values alone of CAttnM, the two mixed inputs of
+/// CAttnU. Belongs to one sequence batch and one layer; not thread-safe.
+/// </summary>
+public sealed class MixerCache : IDisposable
+{
+    private readonly long _capacity;
+    private readonly Tensor?[] _slots = new Tensor?[2];
+
+    /// <summary>Creates an empty cache.</summary>
+    /// <param name="capacity">Most tokens that it can hold.</param>
+    public MixerCache(long capacity) => _capacity = capacity;
+
+    /// <summary>Number of tokens that it holds.</summary>
+    public long Length { get; private set; }
+
+    /// <summary>Appends to one slot and returns everything in it. The length grows only with <see cref="Advance"/>.</summary>
+    /// <param name="slot">0 or 1.</param>
+    /// <param name="value">New tokens on axis <paramref name="axis"/>.</param>
+    /// <param name="axis">The time axis.</param>
+    /// <returns>A view of all tokens so far, valid until the next append.</returns>
+    /// <exception cref="InvalidOperationException">The capacity is exceeded.</exception>
+    public Tensor Append(int slot, Tensor value, int axis)
+    {
+        var count = value.shape[axis];
+        if (Length + count > _capacity)
+        {
+            throw new InvalidOperationException($"The cache holds {_capacity} tokens; {Length} are in it and {count} more were given.");
+        }
+
+        if (_slots[slot] is not { } buffer)
+        {
+            var shape = value.shape;
+            shape[axis] = _capacity;
+            _slots[slot] = buffer = zeros(shape, value.dtype, value.device).DetachFromDisposeScope();
+        }
+
+        using (var target = buffer.narrow(axis, Length, count))
+        {
+            target.copy_(value);
+        }
+
+        return buffer.narrow(axis, 0, Length + count);
+    }
+
+    /// <summary>Counts tokens that every slot has received.</summary>
+    /// <param name="count">Number of tokens.</param>
+    public void Advance(long count) => Length += count;
+
+    /// <summary>Forgets all tokens after a position, keeping the memory.</summary>
+    /// <param name="length">How many tokens to keep; 0 to <see cref="Length"/>.</param>
+    /// <exception cref="ArgumentOutOfRangeException">More than it holds.</exception>
+    public void Truncate(long length)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(length);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(length, Length);
+        Length = length;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var slot in _slots)
+        {
+            slot?.Dispose();
+        }
+    }
+}

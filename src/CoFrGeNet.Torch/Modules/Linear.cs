@@ -1,0 +1,56 @@
+using TorchSharp.Utils;
+using static TorchSharp.torch;
+
+namespace CoFrGeNet.Torch;
+
+/// <summary>
+/// A linear map y = W x + b with float32 master weights. With <see cref="ComputeType"/> set, the product runs in that type and the
+/// gradient still arrives in float32.
+/// </summary>
+public sealed class Linear : nn.Module<Tensor, Tensor>
+{
+    [ComponentName(Name = "weight")]
+    private readonly Parameter _weight;
+
+    [ComponentName(Name = "bias")]
+    private readonly Parameter? _bias;
+
+    /// <summary>Creates the map.</summary>
+    /// <param name="inputs">Width of the input.</param>
+    /// <param name="outputs">Width of the output.</param>
+    /// <param name="bias">Whether there is a bias, 0 at first.</param>
+    /// <param name="std">Standard deviation of the initial weights.</param>
+    /// <param name="options">Where the parameters live.</param>
+    public Linear(int inputs, int outputs, bool bias, double std, ModuleOptions options)
+        : base(nameof(Linear))
+    {
+        _weight = new Parameter(options.Normal(std, outputs, inputs));
+        _bias = bias ? new Parameter(options.Constant(0, outputs)) : null;
+        RegisterComponents();
+    }
+
+    /// <summary>W, outputs x inputs.</summary>
+    public Parameter Weight => _weight;
+
+    /// <summary>b, or null.</summary>
+    public Parameter? Bias => _bias;
+
+    /// <summary>The type that the product runs in; null: the type of the weights.</summary>
+    public ScalarType? ComputeType { get; set; }
+
+    /// <summary>Applies the map.</summary>
+    /// <param name="x">[.., inputs].</param>
+    /// <returns>[.., outputs], in the compute type.</returns>
+    public override Tensor forward(Tensor x) => Apply(x, _weight, _bias, ComputeType ?? _weight.dtype);
+
+    internal static Tensor Apply(Tensor x, Tensor weight, Tensor? bias, ScalarType type)
+    {
+        if (x.dtype == type && weight.dtype == type)
+        {
+            return nn.functional.linear(x, weight, bias);
+        }
+
+        using var scope = NewDisposeScope();
+        return nn.functional.linear(x.to(type), weight.to(type), bias?.to(type)).MoveToOuterDisposeScope();
+    }
+}

@@ -1,0 +1,14 @@
+using System.Text.Json.Serialization;
+
+namespace CoFrGeNet.Training;
+
+/// <summary>Source-generated JSON of runs and of their records.</summary>
+[JsonSourceGenerationOptions(
+    WriteIndented = true,
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    UseStringEnumConverter = true,
+    AllowOutOfOrderMetadataProperties = true,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(RunConfig))]
+[JsonSerializable(typeof(CheckpointState))]
+public sealed partial class TrainingJsonContext : JsonSerializerContext;

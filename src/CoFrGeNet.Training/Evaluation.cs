@@ -1,0 +1,49 @@
+using CoFrGeNet.Torch;
+using static TorchSharp.torch;
+
+namespace CoFrGeNet.Training;
+
+/// <summary>How well a model predicts held-out text.</summary>
+/// <param name="Loss">Mean cross entropy in nats a token.</param>
+/// <param name="TokensPerByte">Tokens of the text per byte of it, to turn nats a token into bits a byte.</param>
+/// <param name="Tokens">Number of tokens predicted.</param>
+public sealed record EvaluationResult(double Loss, double TokensPerByte, long Tokens)
+{
+    /// <summary>exp(loss): perplexity a token.</summary>
+    public double Perplexity => Math.Exp(Loss);
+
+    /// <summary>Bits per byte, comparable between tokenizers.</summary>
+    public double BitsPerByte => Loss * TokensPerByte / Math.Log(2);
+}
+
+/// <summary>Measures a model on held-out text: disjoint windows from the start of the text, every token of a window predicted once.</summary>
+public static class Evaluation
+{
+    private const int TokensAPass = 16384;
+
+    /// <summary>Runs the measurement. The model is in evaluation mode meanwhile and goes back to the mode that it had.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="text">The held-out tokens.</param>
+    /// <param name="sequenceLength">Window length in tokens.</param>
+    /// <param name="mostTokens">Most tokens to read.</param>
+    public static EvaluationResult Run(LanguageModel model, Text.TokenizedCorpus text, int sequenceLength, long mostTokens)
+    {
+        var source = new BatchSource(text, sequenceLength, "validation");
+        var windows = Math.Min(source.WindowCount, Math.Max(1, mostTokens / sequenceLength));
+        var size = Math.Max(1, TokensAPass / sequenceLength);
+        var training = model.training;
+        model.eval();
+        using var quiet = inference_mode();
+        double sum = 0;
+        for (long first = 0; first < windows; first += size)
+        {
+            using var scope = NewDisposeScope();
+            var numbers = Enumerable.Range(0, (int)Math.Min(size, windows - first)).Select(i => first + i).ToArray();
+            var (inputs, targets) = source.Batch(numbers, model.Device);
+            sum += model.Loss(inputs, targets).item<float>() * numbers.Length;
+        }
+
+        model.train(training);
+        return new EvaluationResult(sum / windows, (double)text.Count / text.TextBytes, windows * sequenceLength);
+    }
+}

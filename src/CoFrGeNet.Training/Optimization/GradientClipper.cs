@@ -1,0 +1,86 @@
+using static TorchSharp.torch;
+
+namespace CoFrGeNet.Training;
+
+/// <summary>Gradient norms of one step, before clipping.</summary>
+/// <param name="Total">Of all parameters together.</param>
+/// <param name="ByComponent">Of each component over all layers.</param>
+public sealed record GradientNorms(double Total, IReadOnlyDictionary<Component, double> ByComponent)
+{
+    /// <summary>Whether every gradient is a finite number.</summary>
+    public bool IsFinite => double.IsFinite(Total);
+}
+
+/// <summary>
+/// Clips gradients twice: each component of each layer to a norm of its own, so that one ladder at a pole cannot starve the rest, then all
+/// together.
+/// </summary>
+public sealed class GradientClipper
+{
+    private readonly IReadOnlyList<ComponentGroup> _groups;
+    private readonly double _componentNorm;
+    private readonly double _globalNorm;
+
+    /// <summary>Creates the clipper.</summary>
+    /// <param name="groups">The parameters.</param>
+    /// <param name="componentNorm">Largest norm of one group; 0: no limit.</param>
+    /// <param name="globalNorm">Largest norm of all; 0: no limit.</param>
+    public GradientClipper(IReadOnlyList<ComponentGroup> groups, double componentNorm, double globalNorm)
+    {
+        _groups = groups;
+        _componentNorm = componentNorm;
+        _globalNorm = globalNorm;
+    }
+
+    /// <summary>Measures and clips the gradients in place. Gradients that are not finite are left alone; the caller skips the step.</summary>
+    /// <returns>The norms before clipping.</returns>
+    public GradientNorms Clip()
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        var gradients = _groups.Select(group => group.Parameters.Select(entry => entry.Parameter.grad).OfType<Tensor>().ToArray()).ToArray();
+        var norms = GroupNorms(gradients);
+        var measured = Measure(norms);
+        if (!measured.IsFinite)
+        {
+            return measured;
+        }
+
+        var scales = norms.Select(norm => _componentNorm > 0 && norm > _componentNorm ? _componentNorm / norm : 1).ToArray();
+        var clipped = Math.Sqrt(norms.Zip(scales, (norm, scale) => norm * norm * scale * scale).Sum());
+        var global = _globalNorm > 0 && clipped > _globalNorm ? _globalNorm / clipped : 1;
+        for (var g = 0; g < gradients.Length; g++)
+        {
+            if (scales[g] * global < 1)
+            {
+                foreach (var gradient in gradients[g])
+                {
+                    gradient.mul_(scales[g] * global);
+                }
+            }
+        }
+
+        return measured;
+    }
+
+    // One transfer for all norms, since each costs a wait on an accelerator.
+    private static double[] GroupNorms(Tensor[][] gradients)
+    {
+        var all = gradients.SelectMany(group => group).Select(gradient => gradient.norm()).ToArray();
+        if (all.Length == 0)
+        {
+            return new double[gradients.Length];
+        }
+
+        var values = stack(all).to(ScalarType.Float64).cpu().data<double>().ToArray();
+        var next = 0;
+        return [.. gradients.Select(group => Math.Sqrt(group.Sum(_ => Math.Pow(values[next++], 2))))];
+    }
+
+    private GradientNorms Measure(double[] norms)
+    {
+        var byComponent = _groups.Zip(norms).GroupBy(pair => pair.First.Component)
+            .ToDictionary(group => group.Key, group => Math.Sqrt(group.Sum(pair => pair.Second * pair.Second)));
+        return new GradientNorms(Math.Sqrt(norms.Sum(norm => norm * norm)), byComponent);
+    }
+}

@@ -1,0 +1,97 @@
+using System.Text.Json;
+using CoFrGeNet.Configuration;
+using CoFrGeNet.Storage;
+
+namespace CoFrGeNet.Training;
+
+/// <summary>
+/// The folder of a run: <c>run.json</c> (the resolved configuration), <c>metrics.jsonl</c>, TensorBoard events, <c>checkpoints/</c>,
+/// <c>final/</c> (a model folder) and <c>loss.png</c>.
+/// </summary>
+public sealed class RunFolder
+{
+    private const string ConfigFile = "run.json";
+
+    private RunFolder(string path)
+    {
+        FullPath = Path.GetFullPath(path);
+        Checkpoints = new CheckpointFolder(FullPath);
+    }
+
+    /// <summary>The folder.</summary>
+    public string FullPath { get; }
+
+    /// <summary>Its checkpoints.</summary>
+    public CheckpointFolder Checkpoints { get; }
+
+    /// <summary>One JSON object a logged step.</summary>
+    public string MetricsFile => Path.Combine(FullPath, "metrics.jsonl");
+
+    /// <summary>TensorBoard events.</summary>
+    public string TensorBoardFolder => Path.Combine(FullPath, "tensorboard");
+
+    /// <summary>The model folder that a complete run leaves.</summary>
+    public string FinalFolder => Path.Combine(FullPath, "final");
+
+    /// <summary>The picture of the losses.</summary>
+    public string LossCurveFile => Path.Combine(FullPath, "loss.png");
+
+    /// <summary>Starts a new run.</summary>
+    /// <param name="path">A folder that does not exist or is empty, unless forced.</param>
+    /// <param name="config">The resolved configuration, which is stored.</param>
+    /// <param name="force">Whether the files of an earlier run may be deleted.</param>
+    /// <exception cref="UserErrorException">The folder has content and force was not given.</exception>
+    public static RunFolder Create(string path, RunConfig config, bool force)
+    {
+        PrepareEmpty(path, force, "or continue it with --resume");
+        var folder = new RunFolder(path);
+        DurableFile.Write(Path.Combine(path, ConfigFile), JsonSerializer.SerializeToUtf8Bytes(config, TrainingJsonContext.Default.RunConfig));
+        return folder;
+    }
+
+    /// <summary>Opens an existing run.</summary>
+    /// <param name="path">Its folder.</param>
+    /// <returns>The folder and the run's configuration.</returns>
+    /// <exception cref="UserErrorException">There is no run in it.</exception>
+    public static (RunFolder Folder, RunConfig Config) Open(string path)
+    {
+        var file = Path.Combine(path, ConfigFile);
+        if (!File.Exists(file))
+        {
+            throw new UserErrorException($"{path} holds no run (it has no {ConfigFile}); give the folder that 'train' wrote, or start a run without --resume.");
+        }
+
+        var config = StrictJson.Read(StrictJson.Parse(File.ReadAllText(file), file), TrainingJsonContext.Default.RunConfig, file);
+        return (new RunFolder(path), config.Validate());
+    }
+
+    /// <summary>Makes sure that a folder exists and is empty.</summary>
+    /// <param name="path">The folder.</param>
+    /// <param name="force">Whether files of an earlier run may be deleted; foreign files never are.</param>
+    /// <param name="alternative">What else the user can do, for the message.</param>
+    /// <exception cref="UserErrorException">It has content and force was not given, or content that no run wrote.</exception>
+    public static void PrepareEmpty(string path, bool force, string alternative)
+    {
+        if (File.Exists(path))
+        {
+            throw new UserErrorException($"{path} is a file; give a folder with --out.");
+        }
+
+        if (Directory.Exists(path) && Directory.EnumerateFileSystemEntries(path).Any())
+        {
+            if (!force)
+            {
+                throw new UserErrorException($"{path} is not empty; give another folder with --out, overwrite it with --force, {alternative}.");
+            }
+
+            if (!File.Exists(Path.Combine(path, ConfigFile)) && !File.Exists(Path.Combine(path, "quickstart.json")))
+            {
+                throw new UserErrorException($"{path} is not empty and was not written by cofrgenet, so --force does not delete it; give another folder with --out.");
+            }
+
+            Directory.Delete(path, recursive: true);
+        }
+
+        Directory.CreateDirectory(path);
+    }
+}

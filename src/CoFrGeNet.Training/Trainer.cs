@@ -1,0 +1,244 @@
+using System.Diagnostics;
+using CoFrGeNet.Torch;
+using static TorchSharp.torch;
+
+namespace CoFrGeNet.Training;
+
+/// <summary>
+/// Trains one model: batches in a fixed order, accumulation, two-fold clipping, AdamW, schedules, evaluation and checkpoints. The same
+/// configuration, machine and thread count give the same losses bit by bit, also across a stop and a resume.
+/// </summary>
+/// <remarks>Not thread-safe. Owns its model and optimizer.</remarks>
+public sealed class Trainer : IDisposable
+{
+    private readonly RunConfig _config;
+    private readonly TextData _data;
+    private readonly RunFolder? _folder;
+    private readonly ITrainingObserver? _observer;
+    private readonly BatchSource _batches;
+    private readonly WindowOrder _order;
+    private readonly AdamW _optimizer;
+    private readonly GradientClipper _clipper;
+    private readonly LearningRateSchedule _learningRate;
+    private readonly DyadicSchedule? _dyadic;
+    private readonly IReadOnlyList<(string Name, ILadderLayer Layer)> _ladderLayers;
+    private readonly int _sequencesPerStep;
+    private readonly int _microBatch;
+    private int _step;
+    private int _skippedSteps;
+    private double _maxGradientNorm;
+    private int _savedStep = -1;
+
+    /// <summary>Builds the model with the run's seed.</summary>
+    /// <param name="config">The run.</param>
+    /// <param name="data">Its text.</param>
+    /// <param name="folder">Where checkpoints go; null: none are written.</param>
+    /// <param name="observer">Hears of every step; null: nobody does.</param>
+    /// <param name="device">Where the model lives; null: the CPU.</param>
+    /// <exception cref="UserErrorException">The configuration is not valid or does not fit the text.</exception>
+    public Trainer(RunConfig config, TextData data, RunFolder? folder = null, ITrainingObserver? observer = null, Device? device = null)
+    {
+        _config = config.Validate();
+        if (data.Tokenizer.VocabularySize > config.Model.VocabularySize)
+        {
+            throw new UserErrorException(
+                $"model.vocabularySize is {config.Model.VocabularySize}; the tokenizer '{data.Tokenizer.Name}' has {data.Tokenizer.VocabularySize} ids, so allowed is that or more.");
+        }
+
+        _data = data;
+        _folder = folder;
+        _observer = observer;
+        var training = config.Training;
+        var length = training.ResolveSequenceLength(config.Model);
+        _sequencesPerStep = training.TokensPerStep / length;
+        _microBatch = training.ResolveMicroBatch(config.Model);
+        _batches = new BatchSource(data.Train, length, "training");
+        _ = new BatchSource(data.Validation, length, "validation");
+        _order = new WindowOrder(_batches.WindowCount, training.Seed);
+        manual_seed(training.Seed);
+        Model = new LanguageModel(config.Model, device)
+        {
+            ComputeType = training.Precision == ComputePrecision.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32,
+        };
+        var groups = ComponentGroup.Of(Model);
+        _optimizer = new AdamW(groups.SelectMany(group => group.Parameters), training);
+        _clipper = new GradientClipper(groups, training.ComponentClipNorm, training.ClipNorm);
+        _learningRate = new LearningRateSchedule(training);
+        _dyadic = training.LadderSchedule == LadderSchedule.Dyadic ? new DyadicSchedule(Model, training.Steps) : null;
+        _ladderLayers = [.. Model.named_modules().Where(entry => entry.module is ILadderLayer).Select(entry => (entry.name, (ILadderLayer)entry.module))];
+    }
+
+    /// <summary>The model that is trained.</summary>
+    public LanguageModel Model { get; }
+
+    /// <summary>Optimizer steps done.</summary>
+    public int Step => _step;
+
+    /// <summary>Largest gradient norm after the warm-up, before clipping.</summary>
+    public double MaxGradientNorm => _maxGradientNorm;
+
+    /// <summary>Steps skipped because a gradient was not finite.</summary>
+    public int SkippedSteps => _skippedSteps;
+
+    /// <summary>Training tokens a second since the start or the resume, evaluation and checkpoints left out.</summary>
+    public double TokensPerSecond { get; private set; }
+
+    /// <summary>The last evaluation, or null.</summary>
+    public EvaluationResult? LastEvaluation { get; private set; }
+
+    /// <summary>Goes on from the newest intact checkpoint of the run's folder.</summary>
+    /// <returns>Whether there was one.</returns>
+    /// <exception cref="UserErrorException">There are checkpoints, and none is intact.</exception>
+    public bool Resume()
+    {
+        if (_folder?.Checkpoints.LoadNewest(Model, _optimizer, message => _observer?.OnMessage(_step, message)) is not { } state)
+        {
+            return false;
+        }
+
+        _step = _savedStep = state.Step;
+        _skippedSteps = state.SkippedSteps;
+        _maxGradientNorm = state.MaxGradientNorm;
+        _observer?.OnMessage(_step, $"resumed at step {_step}");
+        return true;
+    }
+
+    /// <summary>Trains until the last step, or until the token is cancelled; then a checkpoint is written.</summary>
+    /// <param name="until">Stop after this many steps of the run; null: at its end.</param>
+    /// <param name="stop">Asks for a stop after the step at hand.</param>
+    /// <returns>Whether the run is complete.</returns>
+    /// <exception cref="TrainingFailedException">The loss is not a finite number; the last checkpoint is intact.</exception>
+    public bool Run(int? until = null, CancellationToken stop = default)
+    {
+        var training = _config.Training;
+        var last = Math.Min(until ?? training.Steps, training.Steps);
+        Model.train();
+        var clock = new Stopwatch();
+        var started = _step;
+        while (_step < last && !stop.IsCancellationRequested)
+        {
+            clock.Start();
+            var progress = TrainStep();
+            clock.Stop();
+            TokensPerSecond = (double)(_step - started) * training.TokensPerStep / clock.Elapsed.TotalSeconds;
+            _observer?.OnStep(progress with { TokensPerSecond = TokensPerSecond });
+            if (_step % training.EvaluateEvery == 0 && _step < training.Steps)
+            {
+                Evaluate();
+            }
+
+            if (_step % training.CheckpointEvery == 0)
+            {
+                SaveCheckpoint();
+            }
+        }
+
+        if (_step == training.Steps)
+        {
+            Evaluate();
+        }
+
+        SaveCheckpoint();
+        return _step == training.Steps;
+    }
+
+    /// <summary>Measures the model on the held-out text.</summary>
+    public EvaluationResult Evaluate()
+    {
+        var training = _config.Training;
+        LastEvaluation = Evaluation.Run(Model, _data.Validation, training.ResolveSequenceLength(_config.Model), training.EvaluationTokens);
+        _observer?.OnEvaluation(_step, LastEvaluation);
+        return LastEvaluation;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _optimizer.Dispose();
+        Model.Dispose();
+    }
+
+    private TrainingProgress TrainStep()
+    {
+        foreach (var level in _dyadic?.Apply(_step) ?? [])
+        {
+            _observer?.OnMessage(_step, $"ladder level {level} of {_dyadic!.Depth} is trained from here on");
+        }
+
+        var logged = (_step + 1) % _config.Training.LogEvery == 0;
+        foreach (var (_, layer) in _ladderLayers)
+        {
+            layer.Statistics = logged ? new PoleStatistics() : null;
+        }
+
+        var loss = AccumulateGradients();
+        if (!double.IsFinite(loss))
+        {
+            throw new TrainingFailedException(
+                $"The loss is {loss} at step {_step}; nothing of this step was kept. Lower training.learningRate or choose the smooth guard, then resume from the last checkpoint.");
+        }
+
+        var norms = _clipper.Clip();
+        var learningRate = _learningRate.At(_step);
+        if (norms.IsFinite)
+        {
+            _optimizer.Step(learningRate);
+        }
+        else
+        {
+            _skippedSteps++;
+            _observer?.OnMessage(_step, "step skipped: a gradient is not finite");
+        }
+
+        _optimizer.ClearGradients();
+        if (_step >= _config.Training.ResolveWarmupSteps())
+        {
+            _maxGradientNorm = Math.Max(_maxGradientNorm, norms.Total);
+        }
+
+        _step++;
+        return new TrainingProgress(
+            _step, _config.Training.Steps, (long)_step * _config.Training.TokensPerStep, loss, learningRate, 0, norms, _dyadic?.ActiveLevels(_step - 1), logged ? PoleReports() : []);
+    }
+
+    private double AccumulateGradients()
+    {
+        var parts = _sequencesPerStep / _microBatch;
+        double sum = 0;
+        for (var part = 0; part < parts; part++)
+        {
+            using var scope = NewDisposeScope();
+            var first = ((long)_step * _sequencesPerStep) + (part * _microBatch);
+            var windows = Enumerable.Range(0, _microBatch).Select(i => _order.At(first + i)).ToArray();
+            var (inputs, targets) = _batches.Batch(windows, Model.Device);
+            var loss = Model.Loss(inputs, targets);
+            (parts == 1 ? loss : loss / parts).backward();
+            sum += loss.item<float>();
+        }
+
+        return sum / parts;
+    }
+
+    private IReadOnlyList<PoleReport> PoleReports() =>
+        [.. _ladderLayers.Select(entry => new PoleReport(entry.Name, entry.Layer.Statistics!.GuardedShare, entry.Layer.Statistics.MinDenominator))];
+
+    private void SaveCheckpoint()
+    {
+        if (_folder is null || _savedStep == _step)
+        {
+            return;
+        }
+
+        _savedStep = _step;
+        var state = new CheckpointState
+        {
+            Step = _step,
+            Tokens = (long)_step * _config.Training.TokensPerStep,
+            SkippedSteps = _skippedSteps,
+            MaxGradientNorm = _maxGradientNorm,
+            ParameterSteps = _optimizer.State.ToDictionary(entry => entry.Name, entry => entry.Steps),
+        };
+        var path = _folder.Checkpoints.Save(Model, _optimizer, state, _config.Training.KeepCheckpoints);
+        _observer?.OnMessage(_step, $"checkpoint {Path.GetFileName(path)}");
+    }
+}
