@@ -11,4 +11,5 @@ namespace CoFrGeNet.Training;
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(RunConfig))]
 [JsonSerializable(typeof(CheckpointState))]
+[JsonSerializable(typeof(ArmResult))]
 public sealed partial class TrainingJsonContext : JsonSerializerContext;
