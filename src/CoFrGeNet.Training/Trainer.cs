@@ -61,7 +61,7 @@ public sealed class Trainer : IDisposable
             ComputeType = training.Precision == ComputePrecision.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32,
         };
         var groups = ComponentGroup.Of(Model);
-        _optimizer = new AdamW(groups.SelectMany(group => group.Parameters), training);
+        _optimizer = new AdamW(groups, training);
         _clipper = new GradientClipper(groups, training.ComponentClipNorm, training.ClipNorm);
         _learningRate = new LearningRateSchedule(training);
         _dyadic = training.LadderSchedule == LadderSchedule.Dyadic ? new DyadicSchedule(Model, training.Steps) : null;

@@ -47,7 +47,7 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
             _levels.Add(new Parameter(options.Constant(config.InitialWeight, 2, contextLength)));
         }
 
-        _triangles = new Parameter(InitialTriangles(contextLength, config.InitialDiagonal, options));
+        _triangles = new Parameter(InitialTriangles(contextLength, config, options));
         _range = config.ClipToTrainedRange ? new OutputRange(options, contextLength, 2) : null;
         RegisterComponents();
     }
@@ -106,13 +106,18 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
     private Tensor Clip(Tensor z, long offset) =>
         _range is null ? z : _range.forward(z.permute(0, 3, 1, 2), offset).permute(0, 2, 3, 1);
 
-    private static Tensor InitialTriangles(int contextLength, double diagonal, ModuleOptions options)
+    private static Tensor InitialTriangles(int contextLength, CAttnUConfig config, ModuleOptions options)
     {
-        var triangles = options.Normal(options.InitialStd, contextLength, contextLength + 1);
+        var triangles = options.Normal(config.InitialNoise, contextLength, contextLength + 1);
         using var quiet = no_grad();
-        using var diagonals = eye(contextLength, dtype: ScalarType.Float32, device: options.Device).mul_(diagonal);
+        using var diagonals = eye(contextLength, dtype: ScalarType.Float32, device: options.Device).mul_(config.InitialDiagonal);
         triangles.narrow(1, 0, contextLength).add_(diagonals);
         triangles.narrow(1, 1, contextLength).add_(diagonals);
+        // U_2 stands transposed in the upper triangle of columns 1 .. T, so its tail decays to the right.
+        using var position = arange(contextLength, ScalarType.Float32, options.Device);
+        using var distance = (position.unsqueeze(0) - position.unsqueeze(1)).clamp_(min: 0);
+        using var tail = full_like(distance, config.InitialTailDecay).pow(distance).mul_(config.InitialTail).triu_(1);
+        triangles.narrow(1, 1, contextLength).add_(tail);
         return triangles;
     }
 }

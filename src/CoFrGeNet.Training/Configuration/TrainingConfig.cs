@@ -57,6 +57,12 @@ public sealed record TrainingConfig
     /// <summary>Peak learning rate.</summary>
     public double LearningRate { get; init; } = 2e-3;
 
+    /// <summary>
+    /// The learning rate of ladder weights as a share of that of all others; above 0. A ladder's output bends sharply with its partial
+    /// denominators, so steps that suit a matrix are large for it.
+    /// </summary>
+    public double LadderLearningRateShare { get; init; } = 1.0;
+
     /// <summary>The learning rate at the end as a share of the peak.</summary>
     public double MinimumLearningRateShare { get; init; } = 0.1;
 
@@ -153,6 +159,7 @@ public sealed record TrainingConfig
         }
 
         at.Above(LearningRate, 0, "learningRate");
+        at.Above(LadderLearningRateShare, 0, "ladderLearningRateShare");
         at.Between(MinimumLearningRateShare, 0, 1, "minimumLearningRateShare");
         at.Between(ResolveWarmupSteps(), 0, Steps, "warmupSteps");
         at.Between(DecayShare, 0, 1, "decayShare");

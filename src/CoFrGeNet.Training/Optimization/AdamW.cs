@@ -9,25 +9,29 @@ namespace CoFrGeNet.Training;
 public sealed class AdamW : IDisposable
 {
     private readonly TrainingConfig _config;
-    private readonly IReadOnlyList<(string Name, Parameter Parameter)> _parameters;
+    private readonly IReadOnlyList<(string Name, Parameter Parameter, double Share)> _parameters;
     private readonly Dictionary<string, Moments> _moments = [];
 
     /// <summary>Creates the optimizer.</summary>
-    /// <param name="parameters">Names and parameters.</param>
-    /// <param name="config">Decay, betas and epsilon.</param>
-    public AdamW(IEnumerable<(string Name, Parameter Parameter)> parameters, TrainingConfig config)
+    /// <param name="groups">The parameters by component.</param>
+    /// <param name="config">Decay, betas, epsilon, and the ladders' share of the learning rate.</param>
+    public AdamW(IEnumerable<ComponentGroup> groups, TrainingConfig config)
     {
-        _parameters = [.. parameters];
+        _parameters =
+        [
+            .. groups.SelectMany(group => group.Parameters.Select(entry =>
+                (entry.Name, entry.Parameter, group.Component == Component.Ladders ? config.LadderLearningRateShare : 1.0))),
+        ];
         _config = config;
     }
 
     /// <summary>Updates every parameter that has a gradient.</summary>
-    /// <param name="learningRate">The learning rate of this step.</param>
+    /// <param name="learningRate">The learning rate of this step, before the ladders' share.</param>
     public void Step(double learningRate)
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        foreach (var (name, parameter) in _parameters)
+        foreach (var (name, parameter, share) in _parameters)
         {
             if (!parameter.requires_grad || parameter.grad is not { } gradient)
             {
@@ -41,14 +45,14 @@ public sealed class AdamW : IDisposable
             }
 
             moments.Steps++;
-            Update(parameter, gradient, moments, learningRate);
+            Update(parameter, gradient, moments, learningRate * share);
         }
     }
 
     /// <summary>Forgets all gradients.</summary>
     public void ClearGradients()
     {
-        foreach (var (_, parameter) in _parameters)
+        foreach (var (_, parameter, _) in _parameters)
         {
             if (parameter.grad is { } gradient)
             {

@@ -192,8 +192,20 @@ public sealed record CAttnUConfig : MixerConfig
     /// <summary>Initial value of the ladder weights of every position and level.</summary>
     public double InitialWeight { get; init; } = 1.0;
 
-    /// <summary>Initial diagonal of U_1 and U_2; noise of the model's initial standard deviation is added.</summary>
+    /// <summary>Initial diagonal of U_1 and U_2.</summary>
     public double InitialDiagonal { get; init; } = 0.5;
+
+    /// <summary>Standard deviation of the noise that is added to U_1 and U_2 at first.</summary>
+    public double InitialNoise { get; init; } = 0.02;
+
+    /// <summary>
+    /// Initial amplitude A of the tail of U_2: A r^(i - j) below the diagonal, with r = <see cref="InitialTailDecay"/>. Each output then begins as its own
+    /// token times a fading mean of the tokens before it, at every position alike; without it every position must find its neighbours by itself.
+    /// </summary>
+    public double InitialTail { get; init; } = 1.0;
+
+    /// <summary>Initial decay r of the tail of U_2 for each token of distance; 0 to 1.</summary>
+    public double InitialTailDecay { get; init; } = 0.5;
 
     /// <summary>Whether outputs outside training are clipped to the range that each position took in training (PAPER section 1).</summary>
     public bool ClipToTrainedRange { get; init; } = true;
@@ -207,6 +219,8 @@ public sealed record CAttnUConfig : MixerConfig
     internal override void Check(ModelConfig model, ConfigCheck at)
     {
         at.Between(Depth, 2, 16, "depth");
+        at.AtLeast(InitialNoise, 0, "initialNoise");
+        at.Between(InitialTailDecay, 0, 1, "initialTailDecay");
         at.Above(Guard.Epsilon, 0, "guard.epsilon");
     }
 }

@@ -1,0 +1,114 @@
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+using CoFrGeNet.Configuration;
+using CoFrGeNet.Storage;
+using CoFrGeNet.Training;
+
+namespace CoFrGeNet.Cli;
+
+/// <summary>
+/// The quickstart: finds the text, measures how many steps fit the time, trains the contestants one after the other on the same batches.
+/// The plan is stored first, so that a run that was interrupted goes on with the same number of steps.
+/// </summary>
+internal sealed class QuickstartRun
+{
+    /// <summary>Marks a quickstart's folder and holds its plan.</summary>
+    public const string PlanFile = "quickstart.json";
+
+    // Of the time after the measurement: the rest goes to evaluation, checkpoints and samples.
+    private const double TrainingShare = 0.86;
+    private const double MeasuredSeconds = 3;
+    private const int FewestSteps = 20;
+
+    private readonly ToolConsole _console;
+    private readonly string _folder;
+    private readonly Stopwatch _clock = Stopwatch.StartNew();
+
+    /// <summary>Creates the run.</summary>
+    /// <param name="console">Where progress goes.</param>
+    /// <param name="folder">Where everything is written; it exists.</param>
+    public QuickstartRun(ToolConsole console, string folder)
+    {
+        _console = console;
+        _folder = folder;
+    }
+
+    /// <summary>Seconds since it started.</summary>
+    public double Seconds => _clock.Elapsed.TotalSeconds;
+
+    /// <summary>What the text is.</summary>
+    public string Description { get; private set; } = string.Empty;
+
+    /// <summary>Trains everything.</summary>
+    /// <param name="minutes">How long all of it may take.</param>
+    /// <param name="steps">Optimizer steps; null: as many as fit the time.</param>
+    /// <param name="data">The text; null: the SDK's documentation.</param>
+    /// <returns>The results, or null when it was stopped.</returns>
+    public IReadOnlyList<ArmResult>? Run(double minutes, int? steps, string? data)
+    {
+        var plan = ReadPlan();
+        data = plan is null ? data : (string?)plan["data"];
+        var arms = QuickstartArms.Build(data, []);
+        _console.Error.WriteLine(arms[0].Config.Data.Source == DataConfig.SdkDocumentation ? "reading the .NET SDK's documentation" : $"reading {arms[0].Config.Data.Source}");
+        var text = TextData.Load(arms[0].Config.Data);
+        Description = text.Description;
+        _console.Error.WriteLine($"{text.Description}: {text.Train.Count:N0} tokens to train on, {text.Validation.Count:N0} held out by document");
+        var count = plan is null ? steps ?? FittingSteps(arms, text, minutes) : (int)plan["steps"]!;
+        if (plan is null)
+        {
+            StorePlan(count, data);
+        }
+
+        var runner = new ArmRunner(_folder, text);
+        var results = new List<ArmResult>();
+        foreach (var arm in Scaled(QuickstartArms.Build(data, []), count))
+        {
+            var display = new ProgressDisplay(_console, arm.Name);
+            if (runner.Run(arm, display, _console.Stop) is not { } result)
+            {
+                display.Clear();
+                return null;
+            }
+
+            display.Clear();
+            results.Add(result);
+        }
+
+        return results;
+    }
+
+    private static IEnumerable<ComparisonArm> Scaled(IReadOnlyList<ComparisonArm> arms, int steps) => arms.Select(arm => arm with
+    {
+        Config = arm.Config with
+        {
+            Training = arm.Config.Training with
+            {
+                Steps = steps,
+                EvaluateEvery = Math.Max(1, (steps + 4) / 5),
+                CheckpointEvery = Math.Max(1, (steps + 2) / 3),
+                LogEvery = Math.Clamp(steps / 100, 1, 10),
+            },
+        },
+    });
+
+    private int FittingSteps(IReadOnlyList<ComparisonArm> arms, TextData text, double minutes)
+    {
+        var fixedConfig = Scaled(arms, 1000);
+        var seconds = fixedConfig.Sum(arm => ArmRunner.SecondsPerStep(arm, text, MeasuredSeconds));
+        var fitting = (int)(((minutes * 60) - Seconds) * TrainingShare / seconds);
+        var steps = Math.Max(FewestSteps, fitting);
+        var tokens = (long)steps * arms[0].Config.Training.TokensPerStep;
+        _console.Error.WriteLine($"{steps:N0} steps each, {tokens:N0} tokens: what fits {minutes:0.#} minutes on this machine; --steps {steps} repeats it exactly");
+        return steps;
+    }
+
+    private JsonObject? ReadPlan()
+    {
+        var path = Path.Combine(_folder, PlanFile);
+        return File.Exists(path) ? StrictJson.Parse(File.ReadAllText(path), path) : null;
+    }
+
+    private void StorePlan(int steps, string? data) => DurableFile.Write(
+        Path.Combine(_folder, PlanFile),
+        System.Text.Encoding.UTF8.GetBytes(new JsonObject { ["steps"] = steps, ["data"] = data }.ToJsonString() + "\n"));
+}
