@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using CoFrGeNet.ContinuedFractions;
 
 namespace CoFrGeNet.Configuration;
 
@@ -207,7 +208,7 @@ public sealed record CAttnUConfig : MixerConfig
     internal override void Check(ModelConfig model, ConfigCheck at)
     {
         at.Between(Depth, 2, 16, "depth");
-        at.Above(Guard.Epsilon, 0, "guard.epsilon");
+        at.Between(Guard.Epsilon, LadderRange.MinEpsilon, LadderRange.MaxEpsilon, "guard.epsilon");
     }
 }
 
