@@ -108,11 +108,13 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
 
     private static Tensor InitialTriangles(int contextLength, double diagonal, ModuleOptions options)
     {
-        var triangles = options.Normal(options.InitialStd, contextLength, contextLength + 1);
+        // The views onto the triangles would keep their memory after the model is disposed of.
+        using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        using var diagonals = eye(contextLength, dtype: ScalarType.Float32, device: options.Device).mul_(diagonal);
+        var triangles = options.Normal(options.InitialStd, contextLength, contextLength + 1);
+        var diagonals = eye(contextLength, dtype: ScalarType.Float32, device: options.Device).mul_(diagonal);
         triangles.narrow(1, 0, contextLength).add_(diagonals);
         triangles.narrow(1, 1, contextLength).add_(diagonals);
-        return triangles;
+        return triangles.MoveToOuterDisposeScope();
     }
 }
