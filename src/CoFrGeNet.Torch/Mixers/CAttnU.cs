@@ -108,16 +108,18 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
 
     private static Tensor InitialTriangles(int contextLength, CAttnUConfig config, ModuleOptions options)
     {
-        var triangles = options.Normal(config.InitialNoise, contextLength, contextLength + 1);
+        // The views onto the triangles would keep their memory after the model is disposed of.
+        using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        using var diagonals = eye(contextLength, dtype: ScalarType.Float32, device: options.Device).mul_(config.InitialDiagonal);
+        var triangles = options.Normal(config.InitialNoise, contextLength, contextLength + 1);
+        var diagonals = eye(contextLength, dtype: ScalarType.Float32, device: options.Device).mul_(config.InitialDiagonal);
         triangles.narrow(1, 0, contextLength).add_(diagonals);
         triangles.narrow(1, 1, contextLength).add_(diagonals);
         // U_2 stands transposed in the upper triangle of columns 1 .. T, so its tail decays to the right.
-        using var position = arange(contextLength, ScalarType.Float32, options.Device);
-        using var distance = (position.unsqueeze(0) - position.unsqueeze(1)).clamp_(min: 0);
-        using var tail = full_like(distance, config.InitialTailDecay).pow(distance).mul_(config.InitialTail).triu_(1);
+        var position = arange(contextLength, ScalarType.Float32, options.Device);
+        var distance = (position.unsqueeze(0) - position.unsqueeze(1)).clamp_(min: 0);
+        var tail = full_like(distance, config.InitialTailDecay).pow(distance).mul_(config.InitialTail).triu_(1);
         triangles.narrow(1, 1, contextLength).add_(tail);
-        return triangles;
+        return triangles.MoveToOuterDisposeScope();
     }
 }

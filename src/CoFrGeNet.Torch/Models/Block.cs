@@ -11,13 +11,13 @@ public sealed class Block : nn.Module<Tensor, Tensor>
     private readonly nn.Module<Tensor, Tensor> _mixerNorm;
 
     [ComponentName(Name = "mixer")]
-    private readonly TokenMixer _mixer;
+    private TokenMixer _mixer;
 
     [ComponentName(Name = "feed_forward_norm")]
     private readonly nn.Module<Tensor, Tensor> _feedForwardNorm;
 
     [ComponentName(Name = "feed_forward")]
-    private readonly nn.Module<Tensor, Tensor> _feedForward;
+    private nn.Module<Tensor, Tensor> _feedForward;
 
     /// <summary>Builds a block.</summary>
     /// <param name="model">The model around it.</param>
@@ -72,6 +72,24 @@ public sealed class Block : nn.Module<Tensor, Tensor>
         return x.MoveToOuterDisposeScope();
     }
 
-    internal Block With(TokenMixer? mixer, nn.Module<Tensor, Tensor>? feedForward) =>
-        new(_mixerNorm, mixer ?? _mixer, _feedForwardNorm, feedForward ?? _feedForward);
+    /// <summary>Puts other parts in place of the mixer or the feed-forward, in this block's mode; null keeps a part.</summary>
+    internal void Replace(TokenMixer? mixer, nn.Module<Tensor, Tensor>? feedForward)
+    {
+        mixer?.train(training);
+        feedForward?.train(training);
+        _mixer = mixer ?? _mixer;
+        _feedForward = feedForward ?? _feedForward;
+        // TorchSharp cannot exchange a submodule: all are taken off and put back, so that parameters keep their order.
+        (string Name, nn.Module Part)[] parts =
+            [("mixer_norm", _mixerNorm), ("mixer", _mixer), ("feed_forward_norm", _feedForwardNorm), ("feed_forward", _feedForward)];
+        foreach (var (name, _) in parts)
+        {
+            register_module(name, null!);
+        }
+
+        foreach (var (name, part) in parts)
+        {
+            register_module(name, part);
+        }
+    }
 }

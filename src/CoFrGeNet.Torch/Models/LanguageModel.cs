@@ -148,6 +148,4 @@ public sealed class LanguageModel : nn.Module<Tensor, Tensor>
         InitialStd = config.InitialStd,
         ResidualStd = config.InitialStd / Math.Sqrt(2.0 * config.LayerCount),
     };
-
-    internal void SetBlock(int index, Block block) => _blocks[index] = block;
 }

@@ -25,7 +25,7 @@ public static class ModelReplacement
     /// <exception cref="UserErrorException">No such layer, or the part does not fit the model.</exception>
     public static ReplacementReport Replace(this LanguageModel model, FeedForwardConfig feedForward, params int[] layers) =>
         Replace(model, block => block with { FeedForward = feedForward }, (block, options) =>
-            block.With(null, ModuleFactory.FeedForward(feedForward, model.Config.Width, options)), layers);
+            block.Replace(null, ModuleFactory.FeedForward(feedForward, model.Config.Width, options)), layers);
 
     /// <summary>Replaces the mixer of chosen layers by a freshly drawn one.</summary>
     /// <param name="model">The model.</param>
@@ -35,10 +35,10 @@ public static class ModelReplacement
     /// <exception cref="UserErrorException">No such layer, or the part does not fit the model.</exception>
     public static ReplacementReport Replace(this LanguageModel model, MixerConfig mixer, params int[] layers) =>
         Replace(model, block => block with { Mixer = mixer }, (block, options) =>
-            block.With(ModuleFactory.Mixer(mixer, model.Config.Width, model.Config.ContextLength, options), null), layers);
+            block.Replace(ModuleFactory.Mixer(mixer, model.Config.Width, model.Config.ContextLength, options), null), layers);
 
     private static ReplacementReport Replace(
-        LanguageModel model, Func<BlockConfig, BlockConfig> change, Func<Block, ModuleOptions, Block> rebuild, int[] layers)
+        LanguageModel model, Func<BlockConfig, BlockConfig> change, Action<Block, ModuleOptions> exchange, int[] layers)
     {
         var chosen = layers.Length > 0 ? layers.Distinct().Order().ToArray() : [.. Enumerable.Range(0, model.Config.LayerCount)];
         foreach (var layer in chosen)
@@ -57,7 +57,7 @@ public static class ModelReplacement
         var options = LanguageModel.Options(config, model.Device);
         foreach (var layer in chosen)
         {
-            model.SetBlock(layer, rebuild(model.Blocks[layer], options));
+            exchange(model.Blocks[layer], options);
         }
 
         model.Config = config;

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using CoFrGeNet.ContinuedFractions;
 
 namespace CoFrGeNet.Configuration;
 
@@ -52,7 +53,7 @@ public sealed record LadderConfig
     {
         at.AtLeast(Count, 1, "count");
         at.Between(Depth, 1, 16, "depth");
-        at.Above(Guard.Epsilon, 0, "guard.epsilon");
+        at.Between(Guard.Epsilon, LadderRange.MinEpsilon, LadderRange.MaxEpsilon, "guard.epsilon");
         at.Above(WeightStd, 0, "weightStd");
         at.AtLeast(OutputStd, 0, "outputStd");
     }

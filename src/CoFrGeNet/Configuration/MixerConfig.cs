@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using CoFrGeNet.ContinuedFractions;
 
 namespace CoFrGeNet.Configuration;
 
@@ -221,7 +222,7 @@ public sealed record CAttnUConfig : MixerConfig
         at.Between(Depth, 2, 16, "depth");
         at.AtLeast(InitialNoise, 0, "initialNoise");
         at.Between(InitialTailDecay, 0, 1, "initialTailDecay");
-        at.Above(Guard.Epsilon, 0, "guard.epsilon");
+        at.Between(Guard.Epsilon, LadderRange.MinEpsilon, LadderRange.MaxEpsilon, "guard.epsilon");
     }
 }
 

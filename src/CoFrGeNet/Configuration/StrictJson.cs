@@ -10,7 +10,12 @@ namespace CoFrGeNet.Configuration;
 /// </summary>
 public static class StrictJson
 {
-    private static readonly JsonDocumentOptions DocumentOptions = new() { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip };
+    private static readonly JsonDocumentOptions DocumentOptions = new()
+    {
+        AllowTrailingCommas = true,
+        CommentHandling = JsonCommentHandling.Skip,
+        AllowDuplicateProperties = false,
+    };
 
     /// <summary>Parses a text into a JSON object.</summary>
     /// <param name="json">The text; comments and trailing commas are allowed.</param>
@@ -119,6 +124,7 @@ public static class StrictJson
             case JsonArray list when type.ElementType is { } element:
                 for (var i = 0; i < list.Count; i++)
                 {
+                    RefuseNull(list[i], isNullable: false, $"{path}[{i}]");
                     Complete(list[i], type.Options.GetTypeInfo(element), $"{path}[{i}]");
                 }
 
@@ -165,6 +171,7 @@ public static class StrictJson
                     $"{path} has no member '{name}'; did you mean '{Nearest(name, known.Keys)}'? Known are {string.Join(", ", known.Keys.Order(StringComparer.Ordinal))}.");
             }
 
+            RefuseNull(value, property.IsSetNullable, $"{path}.{name}");
             if (value is not null)
             {
                 Complete(value, type.Options.GetTypeInfo(property.PropertyType), $"{path}.{name}");
@@ -172,6 +179,14 @@ public static class StrictJson
         }
 
         AddDefaults(members, type);
+    }
+
+    private static void RefuseNull(JsonNode? value, bool isNullable, string path)
+    {
+        if (value is null && !isNullable)
+        {
+            throw new UserErrorException($"{path} is null; give it a value.");
+        }
     }
 
     // Source-generated JSON gives absent init-only members the default of their type, not their initializer, so they are written in.

@@ -1,0 +1,132 @@
+using CoFrGeNet.Configuration;
+using static TorchSharp.torch;
+
+namespace CoFrGeNet.Torch.Tests.Mixers;
+
+/// <summary>Mixers with parameters for every position, against their formulas (PAPER section 2).</summary>
+public class StaticMixerTests
+{
+    // float32 against double: sums of a dozen products around 1, a ladder, a softmax, and products of such sums.
+    private const double Float32Sums = 5e-6;
+
+    [Fact]
+    public void Synthesizer_scores_positions_by_a_map_of_the_token()
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        using var mixer = MixerSamples.Create("synthesizer");
+        var weights = mixer.state_dict();
+        var x = FormulaWeights.Input(1, 9, MixerSamples.Width);
+        var rows = PlainMath.Rows(x);
+        var hidden = rows.Select(row => PlainMath.Linear(PlainMath.Rows(weights["hidden.weight"]), row).Select(v => Math.Max(0, v)).ToArray()).ToArray();
+        var mixed = Csoftmax(3, rows, weights["value.weight"], (i, h, j) => PlainMath.Dot(PlainMath.Head(hidden[i], h, 3), PlainMath.Values(weights["positions"][h, j])));
+        double[][] expected = [.. mixed.Select(row => PlainMath.Linear(PlainMath.Rows(weights["output.weight"]), row))];
+        foreach (var device in TestDevices.Available)
+        {
+            using var there = MixerSamples.Create("synthesizer", device);
+            PlainMath.AssertClose(expected, there.forward(x.to(device)), Float32Sums);
+        }
+    }
+
+    [Theory]
+    [InlineData("cattnm")]
+    [InlineData("cattnm-clamp")]
+    public void Cattnm_is_the_causal_softmax_of_ladders_times_f(string name)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        var config = (CAttnMConfig)MixerSamples.Config(name);
+        using var mixer = MixerSamples.Create(name);
+        var weights = mixer.state_dict();
+        var x = FormulaWeights.Input(1, 9, MixerSamples.Width);
+        var rows = PlainMath.Rows(x);
+        var levels = Enumerable.Range(0, config.Ladders.Depth).Select(k => PlainMath.Rows(weights[$"ladders.levels.{k}"])).ToArray();
+        var biases = Enumerable.Range(0, config.Ladders.Depth)
+            .Select(k => weights.TryGetValue($"ladders.biases.{k}", out var bias) ? PlainMath.Values(bias) : null).ToArray();
+        int heads = config.Heads, count = config.Ladders.Count;
+        double Ladder(int token, int ladder) =>
+            PlainMath.Ladder([.. levels.Select((level, k) => PlainMath.Dot(level[ladder], rows[token]) + (biases[k]?[ladder] ?? 0))], config.Ladders.Guard);
+        var z = rows.Select((_, i) => Enumerable.Range(0, heads * count).Select(j => Ladder(i, j)).ToArray()).ToArray();
+
+        // Softmax(z F) V with one F in R^(L x T) and one slice of V a head.
+        var expected = Csoftmax(heads, rows, weights["value.weight"], (i, h, j) => PlainMath.Dot(PlainMath.Head(z[i], h, heads), PlainMath.Values(weights["positions"][h, j])));
+        foreach (var device in TestDevices.Available)
+        {
+            using var there = MixerSamples.Create(name, device);
+            PlainMath.AssertClose(expected, there.forward(x.to(device)), Float32Sums);
+        }
+    }
+
+    [Theory]
+    [InlineData("cattnu")]
+    [InlineData("cattnu-deep")]
+    public void Cattnu_is_the_product_of_two_triangular_maps_of_ladders(string name)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        var config = (CAttnUConfig)MixerSamples.Config(name);
+        using var mixer = MixerSamples.Create(name);
+        var weights = mixer.state_dict();
+        var x = FormulaWeights.Input(1, 8, MixerSamples.Width);
+        var rows = PlainMath.Rows(x);
+        var linear = PlainMath.Rows(weights["linear"]);
+        var levels = Enumerable.Range(0, config.Depth - 1).Select(k => PlainMath.Rows(weights[$"levels.{k}"])).ToArray();
+        double Y(int e, int t, int c) =>
+            (linear[e][t] * rows[t][c]) + PlainMath.Ladder([.. levels.Select(level => level[e][t] * rows[t][c])], config.Guard);
+
+        // One T x (T + 1) matrix holds U_1 (lower, columns 0 .. T-1) and, transposed, U_2 (columns 1 .. T).
+        var triangles = PlainMath.Rows(weights["triangles"]);
+        double U(int e, int i, int j) => e == 0 ? triangles[i][j] : triangles[j][i + 1];
+        double Mixed(int e, int i, int c) => Enumerable.Range(0, i + 1).Sum(j => U(e, i, j) * Y(e, j, c));
+        double[][] expected = [.. rows.Select((row, i) => row.Select((_, c) => Mixed(0, i, c) * Mixed(1, i, c)).ToArray())];
+        foreach (var device in TestDevices.Available)
+        {
+            using var there = MixerSamples.Create(name, device);
+            PlainMath.AssertClose(expected, there.forward(x.to(device)), Float32Sums);
+        }
+    }
+
+    [Fact]
+    public void The_triangles_of_cattnu_share_no_number()
+    {
+        using var scope = NewDisposeScope();
+        using var mixer = new CAttnU(5, new CAttnUConfig());
+
+        // Every one of T (T + 1) numbers gets a gradient from exactly one triangle: T (T + 1) / 2 each.
+        mixer.forward(FormulaWeights.Input(1, 5, 3)).sum().backward();
+        var triangles = mixer.named_parameters().Single(entry => entry.name == "triangles").parameter;
+        Assert.Equal([5, 6], triangles.shape);
+        Assert.Equal(30, triangles.grad!.ne(0).sum().item<long>());
+    }
+
+    [Fact]
+    public void Cattnu_starts_as_the_configuration_says()
+    {
+        using var scope = NewDisposeScope();
+        using var mixer = new CAttnU(6, new CAttnUConfig { InitialWeight = 0.75, InitialDiagonal = 0.25 }, new ModuleOptions { InitialStd = 1e-9 });
+        var weights = mixer.state_dict();
+        Assert.All(PlainMath.Values(weights["linear"]), value => Assert.Equal(0.75, value));
+        Assert.All(PlainMath.Values(weights["levels.0"]), value => Assert.Equal(0.75, value));
+        var triangles = PlainMath.Rows(weights["triangles"]);
+        for (var i = 0; i < 6; i++)
+        {
+            for (var j = 0; j < 7; j++)
+            {
+                // The noise of standard deviation 1e-9.
+                Assert.Equal(j == i || j == i + 1 ? 0.25 : 0, triangles[i][j], 1e-7);
+            }
+        }
+    }
+
+    // Rows of softmax over j <= i of logits(i, head, j), times the values W^v x, heads side by side.
+    private static double[][] Csoftmax(int heads, double[][] x, Tensor value, Func<int, int, int, double> logit)
+    {
+        var values = x.Select(row => PlainMath.Linear(PlainMath.Rows(value), row)).ToArray();
+        return
+        [
+            .. x.Select((_, i) => Enumerable.Range(0, heads).SelectMany(h => PlainMath.Mix(
+                PlainMath.Softmax([.. Enumerable.Range(0, i + 1).Select(j => logit(i, h, j))]),
+                values[..(i + 1)].Select(row => PlainMath.Head(row, h, heads)))).ToArray()),
+        ];
+    }
+}

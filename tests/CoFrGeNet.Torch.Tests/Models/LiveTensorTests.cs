@@ -1,0 +1,93 @@
+using CoFrGeNet.Torch.Tests.ContinuedFractions;
+using static TorchSharp.torch;
+
+namespace CoFrGeNet.Torch.Tests.Models;
+
+[Collection(LiveTensors.Name)]
+public class LiveTensorTests
+{
+    public static TheoryData<string> Names => ModelShapeTests.TinyNames;
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void A_training_step_leaves_no_tensor_behind(string name)
+    {
+        using var model = LanguageModelTests.Small(name);
+        using Tensor tokens = FormulaWeights.Tokens(17, 0, 2, 12), targets = FormulaWeights.Tokens(17, 3, 2, 12);
+        foreach (var type in new[] { ScalarType.Float32, ScalarType.BFloat16 })
+        {
+            model.ComputeType = type;
+            TrainStep(model, tokens, targets);
+            var before = LiveTensors.Count();
+            for (var step = 0; step < 5; step++)
+            {
+                TrainStep(model, tokens, targets);
+            }
+
+            Assert.Equal(before, Tensor.TotalCount);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void Evaluation_and_decoding_leave_no_tensor_behind(string name)
+    {
+        using var quiet = no_grad();
+        using var model = LanguageModelTests.Small(name);
+        model.eval();
+        using var tokens = FormulaWeights.Tokens(17, 0, 2, 12);
+        Decode(model, tokens);
+        var before = LiveTensors.Count();
+        for (var round = 0; round < 5; round++)
+        {
+            model.forward(tokens).Dispose();
+            Decode(model, tokens);
+        }
+
+        Assert.Equal(before, Tensor.TotalCount);
+    }
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void A_disposed_model_takes_its_tensors_along(string name)
+    {
+        var before = LiveTensors.Count();
+        var model = LanguageModelTests.Small(name);
+        var parameters = model.parameters().Count();
+        Assert.Equal(before + (2 * parameters) + model.buffers().Count(), Tensor.TotalCount);
+        model.Dispose();
+
+        // TorchSharp counts a tensor that becomes a parameter twice and lets go of it once; the memory is free.
+        Assert.Equal(before + parameters, Tensor.TotalCount);
+    }
+
+    private static void TrainStep(LanguageModel model, Tensor tokens, Tensor targets)
+    {
+        // No scope: what a user without one has to dispose of is the loss and the gradients.
+        using (var loss = model.Loss(tokens, targets))
+        {
+            loss.backward();
+        }
+
+        foreach (var parameter in model.parameters())
+        {
+            parameter.grad?.Dispose();
+            parameter.grad = null;
+        }
+    }
+
+    private static void Decode(LanguageModel model, Tensor tokens)
+    {
+        var caches = model.Blocks.Select(_ => new MixerCache(12)).ToArray();
+        for (var start = 0; start < 12; start += 4)
+        {
+            using var part = tokens.narrow(1, start, 4);
+            model.Hidden(part, caches).Dispose();
+        }
+
+        foreach (var cache in caches)
+        {
+            cache.Dispose();
+        }
+    }
+}
