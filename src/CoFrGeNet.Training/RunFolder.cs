@@ -72,6 +72,22 @@ public sealed class RunFolder
     /// <exception cref="UserErrorException">It has content and force was not given, or content that no run wrote.</exception>
     public static void PrepareEmpty(string path, bool force, string alternative)
     {
+        RequireFree(path, force, alternative);
+        if (Directory.Exists(path) && Directory.EnumerateFileSystemEntries(path).Any())
+        {
+            Directory.Delete(path, recursive: true);
+        }
+
+        Directory.CreateDirectory(path);
+    }
+
+    /// <summary>Checks what <see cref="PrepareEmpty"/> checks and changes nothing, so that a mistake is told before long work starts.</summary>
+    /// <param name="path">The folder.</param>
+    /// <param name="force">Whether files of an earlier run may be deleted.</param>
+    /// <param name="alternative">What else the user can do, for the message.</param>
+    /// <exception cref="UserErrorException">It has content and force was not given, or content that no run wrote.</exception>
+    public static void RequireFree(string path, bool force, string alternative)
+    {
         if (File.Exists(path))
         {
             throw new UserErrorException($"{path} is a file; give a folder with --out.");
@@ -88,10 +104,6 @@ public sealed class RunFolder
             {
                 throw new UserErrorException($"{path} is not empty and was not written by cofrgenet, so --force does not delete it; give another folder with --out.");
             }
-
-            Directory.Delete(path, recursive: true);
         }
-
-        Directory.CreateDirectory(path);
     }
 }
