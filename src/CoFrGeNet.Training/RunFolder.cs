@@ -6,7 +6,7 @@ namespace CoFrGeNet.Training;
 
 /// <summary>
 /// The folder of a run: <c>run.json</c> (the resolved configuration), <c>metrics.jsonl</c>, TensorBoard events, <c>checkpoints/</c>,
-/// <c>final/</c> (a model folder) and <c>loss.png</c>.
+/// <c>final/</c> (a model folder), <c>loss.png</c> and <c>sample.txt</c>.
 /// </summary>
 public sealed class RunFolder
 {
@@ -35,6 +35,9 @@ public sealed class RunFolder
 
     /// <summary>The picture of the losses.</summary>
     public string LossCurveFile => Path.Combine(FullPath, "loss.png");
+
+    /// <summary>A text by the trained model.</summary>
+    public string SampleFile => Path.Combine(FullPath, "sample.txt");
 
     /// <summary>Starts a new run.</summary>
     /// <param name="path">A folder that does not exist or is empty, unless forced.</param>
