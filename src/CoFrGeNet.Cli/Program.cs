@@ -1,1 +1,4 @@
-return 0;
+using CoFrGeNet.Cli;
+
+using var interruption = Interruption.Listen(Console.Error);
+return Tool.Run(args, ToolConsole.OfProcess(interruption.Token));

@@ -6,7 +6,7 @@ namespace CoFrGeNet.Training;
 
 /// <summary>
 /// The folder of a run: <c>run.json</c> (the resolved configuration), <c>metrics.jsonl</c>, TensorBoard events, <c>checkpoints/</c>,
-/// <c>final/</c> (a model folder) and <c>loss.png</c>.
+/// <c>final/</c> (a model folder), <c>loss.png</c> and <c>sample.txt</c>.
 /// </summary>
 public sealed class RunFolder
 {
@@ -35,6 +35,9 @@ public sealed class RunFolder
 
     /// <summary>The picture of the losses.</summary>
     public string LossCurveFile => Path.Combine(FullPath, "loss.png");
+
+    /// <summary>A text by the trained model.</summary>
+    public string SampleFile => Path.Combine(FullPath, "sample.txt");
 
     /// <summary>Starts a new run.</summary>
     /// <param name="path">A folder that does not exist or is empty, unless forced.</param>
@@ -72,6 +75,22 @@ public sealed class RunFolder
     /// <exception cref="UserErrorException">It has content and force was not given, or content that no run wrote.</exception>
     public static void PrepareEmpty(string path, bool force, string alternative)
     {
+        RequireFree(path, force, alternative);
+        if (Directory.Exists(path) && Directory.EnumerateFileSystemEntries(path).Any())
+        {
+            Directory.Delete(path, recursive: true);
+        }
+
+        Directory.CreateDirectory(path);
+    }
+
+    /// <summary>Checks what <see cref="PrepareEmpty"/> checks and changes nothing, so that a mistake is told before long work starts.</summary>
+    /// <param name="path">The folder.</param>
+    /// <param name="force">Whether files of an earlier run may be deleted.</param>
+    /// <param name="alternative">What else the user can do, for the message.</param>
+    /// <exception cref="UserErrorException">It has content and force was not given, or content that no run wrote.</exception>
+    public static void RequireFree(string path, bool force, string alternative)
+    {
         if (File.Exists(path))
         {
             throw new UserErrorException($"{path} is a file; give a folder with --out.");
@@ -88,10 +107,6 @@ public sealed class RunFolder
             {
                 throw new UserErrorException($"{path} is not empty and was not written by cofrgenet, so --force does not delete it; give another folder with --out.");
             }
-
-            Directory.Delete(path, recursive: true);
         }
-
-        Directory.CreateDirectory(path);
     }
 }

@@ -38,13 +38,8 @@ public sealed class Trainer : IDisposable
     /// <exception cref="UserErrorException">The configuration is not valid or does not fit the text.</exception>
     public Trainer(RunConfig config, TextData data, RunFolder? folder = null, ITrainingObserver? observer = null, Device? device = null)
     {
-        _config = config.Validate();
-        if (data.Tokenizer.VocabularySize > config.Model.VocabularySize)
-        {
-            throw new UserErrorException(
-                $"model.vocabularySize is {config.Model.VocabularySize}; the tokenizer '{data.Tokenizer.Name}' has {data.Tokenizer.VocabularySize} ids, so allowed is that or more.");
-        }
-
+        CheckFit(config, data);
+        _config = config;
         _data = data;
         _folder = folder;
         _observer = observer;
@@ -53,7 +48,6 @@ public sealed class Trainer : IDisposable
         _sequencesPerStep = training.TokensPerStep / length;
         _microBatch = training.ResolveMicroBatch(config.Model);
         _batches = new BatchSource(data.Train, length, "training");
-        _ = new BatchSource(data.Validation, length, "validation");
         _order = new WindowOrder(_batches.WindowCount, training.Seed);
         manual_seed(training.Seed);
         Model = new LanguageModel(config.Model, device)
@@ -85,6 +79,24 @@ public sealed class Trainer : IDisposable
 
     /// <summary>The last evaluation, or null.</summary>
     public EvaluationResult? LastEvaluation { get; private set; }
+
+    /// <summary>Checks a run against its text, before a folder is made for it or a model is built.</summary>
+    /// <param name="config">The run.</param>
+    /// <param name="data">Its text.</param>
+    /// <exception cref="UserErrorException">The configuration is not valid or does not fit the text.</exception>
+    public static void CheckFit(RunConfig config, TextData data)
+    {
+        config.Validate();
+        if (data.Tokenizer.VocabularySize > config.Model.VocabularySize)
+        {
+            throw new UserErrorException(
+                $"model.vocabularySize is {config.Model.VocabularySize}; the tokenizer '{data.Tokenizer.Name}' has {data.Tokenizer.VocabularySize} ids, so allowed is that or more.");
+        }
+
+        var length = config.Training.ResolveSequenceLength(config.Model);
+        _ = new BatchSource(data.Train, length, "training");
+        _ = new BatchSource(data.Validation, length, "validation");
+    }
 
     /// <summary>Goes on from the newest intact checkpoint of the run's folder.</summary>
     /// <returns>Whether there was one.</returns>

@@ -72,21 +72,24 @@ public sealed class CheckpointFolder
     {
         AtomicDirectory.DeletePartial(_folder);
         var finished = Finished;
+        var damages = new List<string>();
         foreach (var path in finished)
         {
             try
             {
-                return Load(path, model, optimizer);
+                var state = Load(path, model, optimizer);
+                damages.ForEach(skipped);
+                return state;
             }
             catch (Exception e) when (e is UserErrorException or WeightsFormatException or IOException)
             {
-                skipped($"checkpoint {Path.GetFileName(path)} skipped: {e.Message}");
+                damages.Add($"checkpoint {Path.GetFileName(path)} skipped: {e.Message}");
             }
         }
 
         return finished.Count == 0
             ? null
-            : throw new UserErrorException($"None of the {finished.Count} checkpoints in {_folder} is intact; start the run again with --force, or restore a copy.");
+            : throw new UserErrorException($"None of the {finished.Count} checkpoints in {_folder} is intact ({damages[0].TrimEnd('.')}); start the run again with --force, or restore a copy.");
     }
 
     private static CheckpointState Load(string path, LanguageModel model, AdamW optimizer)

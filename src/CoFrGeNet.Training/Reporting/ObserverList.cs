@@ -1,15 +1,11 @@
 namespace CoFrGeNet.Training;
 
-/// <summary>Passes on what a trainer reports to several observers, in order.</summary>
+/// <summary>Passes what a trainer reports on to several observers, in the order in which they were added.</summary>
 public sealed class ObserverList : ITrainingObserver
 {
-    private readonly List<ITrainingObserver> _observers;
+    private readonly List<ITrainingObserver> _observers = [];
 
-    /// <summary>Creates the list.</summary>
-    /// <param name="observers">The observers.</param>
-    public ObserverList(IEnumerable<ITrainingObserver> observers) => _observers = [.. observers];
-
-    /// <summary>Adds an observer at the end.</summary>
+    /// <summary>Adds an observer; it hears what comes from now on.</summary>
     /// <param name="observer">The observer.</param>
     public void Add(ITrainingObserver observer) => _observers.Add(observer);
 

@@ -14,6 +14,9 @@ public abstract record FeedForwardConfig
     /// <param name="model">The model around it.</param>
     public abstract long ParameterCount(ModelConfig model);
 
+    /// <summary>How <see cref="ParameterCount"/> comes about, in the paper's letters (p width), with the values of its own letters.</summary>
+    public abstract string ParameterFormula();
+
     /// <summary>Floating-point operations of the forward pass for one token.</summary>
     /// <param name="model">The model around it.</param>
     public abstract long FlopsPerToken(ModelConfig model);
@@ -52,6 +55,11 @@ public sealed record MlpConfig : FeedForwardConfig
     }
 
     /// <inheritdoc/>
+    public override string ParameterFormula() => HiddenSize is { } hidden
+        ? $"2 p n{(Bias ? " + n + p" : string.Empty)}, n = {hidden}"
+        : $"8 p^2{(Bias ? " + 5 p" : string.Empty)}";
+
+    /// <inheritdoc/>
     public override long FlopsPerToken(ModelConfig model) => 4L * model.Width * ResolveHiddenSize(model.Width);
 
     internal override void Check(ModelConfig model, ConfigCheck at) => at.AtLeast(ResolveHiddenSize(model.Width), 1, "hiddenSize");
@@ -65,6 +73,9 @@ public sealed record SwiGluConfig : FeedForwardConfig
 
     /// <inheritdoc/>
     public override long ParameterCount(ModelConfig model) => 3L * model.Width * HiddenSize;
+
+    /// <inheritdoc/>
+    public override string ParameterFormula() => $"3 p n, n = {HiddenSize}";
 
     /// <inheritdoc/>
     public override long FlopsPerToken(ModelConfig model) => 6L * model.Width * HiddenSize;
@@ -103,6 +114,13 @@ public sealed record CffnConfig : FeedForwardConfig
         (2L * model.Width * model.Width) + Ladders.DenominatorParameters(model.Width) + ((long)Ladders.Count * model.Width);
 
     /// <inheritdoc/>
+    public override string ParameterFormula()
+    {
+        var bias = Ladders.Bias is null ? string.Empty : Ladders.Kind == LadderKind.Projected ? " + L d" : " + L d p";
+        return $"L p (d + 1) + 2 p^2{bias}, L = {Ladders.Count}, d = {Ladders.Depth}";
+    }
+
+    /// <inheritdoc/>
     public override long FlopsPerToken(ModelConfig model)
     {
         long p = model.Width, scalars = Ladders.Kind == LadderKind.Projected ? 1 : p;
@@ -120,6 +138,9 @@ public sealed record GatedLinearConfig : FeedForwardConfig
 
     /// <inheritdoc/>
     public override long ParameterCount(ModelConfig model) => 2L * model.Width * model.Width;
+
+    /// <inheritdoc/>
+    public override string ParameterFormula() => "2 p^2";
 
     /// <inheritdoc/>
     public override long FlopsPerToken(ModelConfig model) => 4L * model.Width * model.Width;

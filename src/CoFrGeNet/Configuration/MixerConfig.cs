@@ -16,6 +16,9 @@ public abstract record MixerConfig
     /// <param name="model">The model around it.</param>
     public abstract long ParameterCount(ModelConfig model);
 
+    /// <summary>How <see cref="ParameterCount"/> comes about, in the paper's letters (p width, T context length), with the values of its own letters.</summary>
+    public abstract string ParameterFormula();
+
     /// <summary>Floating-point operations of the forward pass for one token, on average over a full context with causal work counted once.</summary>
     /// <param name="model">The model around it.</param>
     public abstract long FlopsPerToken(ModelConfig model);
@@ -73,6 +76,17 @@ public record AttentionConfig : MixerConfig
         long p = model.Width, size = ResolveHeadSize(model.Width);
         long query = Heads * size, keyValue = (KeyValueHeads ?? Heads) * size;
         return (p * ((2 * query) + (2 * keyValue))) + (Bias ? query + (2 * keyValue) + p : 0);
+    }
+
+    /// <inheritdoc/>
+    public override string ParameterFormula()
+    {
+        // h heads of queries and g of keys and values, s wide; without grouping h s is p.
+        var plain = KeyValueHeads is null && HeadSize is null;
+        var maps = plain ? "4 p^2" : "2 p h s + 2 p g s";
+        var biases = !Bias ? string.Empty : plain ? " + 4 p" : " + h s + 2 g s + p";
+        var size = HeadSize is { } given ? $"{given}" : "p / h";
+        return maps + biases + (plain ? string.Empty : $", h = {Heads}, g = {KeyValueHeads ?? Heads}, s = {size}");
     }
 
     /// <inheritdoc/>
@@ -142,6 +156,9 @@ public sealed record SynthesizerConfig : MixerConfig
     public override long ParameterCount(ModelConfig model) => (3L * model.Width * model.Width) + ((long)model.ContextLength * model.Width);
 
     /// <inheritdoc/>
+    public override string ParameterFormula() => "3 p^2 + T p";
+
+    /// <inheritdoc/>
     public override long FlopsPerToken(ModelConfig model) => (6L * model.Width * model.Width) + CausalFlops(model, model.Width, model.Width);
 
     internal override void Check(ModelConfig model, ConfigCheck at) => CheckHeads(model, Heads, at);
@@ -162,6 +179,10 @@ public sealed record CAttnMConfig : MixerConfig
     /// <inheritdoc/>
     public override long ParameterCount(ModelConfig model) =>
         (Heads * (Ladders.DenominatorParameters(model.Width) + ((long)Ladders.Count * model.ContextLength))) + ((long)model.Width * model.Width);
+
+    /// <inheritdoc/>
+    public override string ParameterFormula() =>
+        $"h L (d p + T{(Ladders.Bias is null ? string.Empty : " + d")}) + p^2, h = {Heads}, L = {Ladders.Count}, d = {Ladders.Depth}";
 
     /// <inheritdoc/>
     public override long FlopsPerToken(ModelConfig model)
@@ -213,6 +234,9 @@ public sealed record CAttnUConfig : MixerConfig
 
     /// <inheritdoc/>
     public override long ParameterCount(ModelConfig model) => model.ContextLength * ((2L * Depth) + model.ContextLength + 1);
+
+    /// <inheritdoc/>
+    public override string ParameterFormula() => $"T (2 d + T + 1), d = {Depth}";
 
     /// <inheritdoc/>
     public override long FlopsPerToken(ModelConfig model) => (4L * Depth * model.Width) + CausalFlops(model, model.Width, model.Width);

@@ -135,7 +135,36 @@ public static class StrictJson
             case JsonValue value when (Nullable.GetUnderlyingType(type.Type) ?? type.Type) is { IsEnum: true } choice:
                 CheckChoice(value, choice, path);
                 break;
+            case not null when !(node is JsonObject && type.Kind == JsonTypeInfoKind.Dictionary):
+                CheckKind(node, type, path);
+                break;
         }
+    }
+
+    private static void CheckKind(JsonNode node, JsonTypeInfo type, string path)
+    {
+        try
+        {
+            // Objects and lists that reach this place stand where something else is expected.
+            if (type.Kind == JsonTypeInfoKind.None)
+            {
+                node.Deserialize(type);
+                return;
+            }
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException)
+        {
+        }
+
+        var expected = Type.GetTypeCode(Nullable.GetUnderlyingType(type.Type) ?? type.Type) switch
+        {
+            TypeCode.Int32 or TypeCode.Int64 => "a whole number",
+            TypeCode.Double => "a number",
+            TypeCode.Boolean => "true or false",
+            TypeCode.String => "a text",
+            _ => type.Kind == JsonTypeInfoKind.Enumerable ? "a list" : "an object with named members",
+        };
+        throw new UserErrorException($"{path} is {node.ToJsonString()}; allowed is {expected}.");
     }
 
     private static void CheckChoice(JsonValue value, Type choice, string path)

@@ -136,7 +136,10 @@ public sealed class SdkDocumentationCorpus : ICorpus
         return [.. families.OrderBy(f => f.Key, StringComparer.Ordinal).Select(f => new Document(f.Key, f.Value.ToString()))];
     }
 
-    private IReadOnlyList<string> FindFiles()
+    /// <summary>Finds the documentation files without reading them.</summary>
+    /// <returns>Their paths; at least one.</returns>
+    /// <exception cref="UserErrorException">There are none; the message says where was looked.</exception>
+    public IReadOnlyList<string> FindFiles()
     {
         var roots = _roots ?? DotnetSdk.Roots();
         foreach (var root in roots)

@@ -1,0 +1,105 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using CoFrGeNet.Configuration;
+using CoFrGeNet.Training;
+using CoFrGeNet.Weights;
+
+namespace CoFrGeNet.Cli;
+
+/// <summary>The tool: its verbs, and how their outcomes become exit codes and messages.</summary>
+internal static class Tool
+{
+    private const string Name = "cofrgenet";
+
+    /// <summary>Parses a command line and runs its verb.</summary>
+    /// <param name="arguments">What follows the tool's name.</param>
+    /// <param name="console">Where it writes.</param>
+    /// <returns>One of <see cref="ExitCode"/>.</returns>
+    public static int Run(IReadOnlyList<string> arguments, ToolConsole console)
+    {
+        // No response files: a prompt may begin with @.
+        var parsed = BuildRoot(console).Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null });
+        var asksForHelp = parsed.Action is HelpAction;
+        return parsed.Errors.Count > 0 && !asksForHelp ? ReportUsage(parsed, console) : Invoke(parsed, console);
+    }
+
+    // A new verb is one line here.
+    private static IEnumerable<Verb> Verbs(ToolConsole console) =>
+    [
+        new TrainVerb(console),
+        new GenerateVerb(console),
+        new InfoVerb(console),
+        new DoctorVerb(console),
+    ];
+
+    // Not a RootCommand, whose name in the help would be that of the assembly.
+    private static Command BuildRoot(ToolConsole console)
+    {
+        var root = new Command(Name, "Trains, compares and runs language models whose layers are continued fractions.")
+        {
+            new HelpOption { Recursive = true },
+            new VersionOption(),
+        };
+        foreach (var verb in Verbs(console))
+        {
+            root.Add(verb);
+        }
+
+        return root;
+    }
+
+    // Whatever a verb throws ends here, so that the user sees a message and a script sees an exit code.
+#pragma warning disable CA1031
+    private static int Invoke(ParseResult parsed, ToolConsole console)
+    {
+        try
+        {
+            return parsed.Invoke(new InvocationConfiguration
+            {
+                Output = console.Output,
+                Error = console.Error,
+                EnableDefaultExceptionHandler = false,
+                // Interruption listens to signals itself, since the verbs must have time to save.
+                ProcessTerminationTimeout = null,
+            });
+        }
+        catch (OperationCanceledException) when (console.Stop.IsCancellationRequested)
+        {
+            return ExitCode.Interrupted;
+        }
+        catch (Exception error) when (error is UserErrorException or WeightsFormatException)
+        {
+            return Report(error, ExitCode.BadInput, console);
+        }
+        catch (Exception error) when (error is TrainingFailedException or IOException or UnauthorizedAccessException)
+        {
+            // The run or the machine failed, not the program: its stack would tell the user nothing.
+            return Report(error, ExitCode.Failed, console);
+        }
+        catch (Exception error)
+        {
+            console.Error.WriteLine($"{Name} failed, and this is its own mistake: {error}");
+            return ExitCode.Failed;
+        }
+    }
+#pragma warning restore CA1031
+
+    private static int Report(Exception error, int code, ToolConsole console)
+    {
+        console.Error.WriteLine(error.Message.ReplaceLineEndings(" "));
+        return code;
+    }
+
+    private static int ReportUsage(ParseResult parsed, ToolConsole console)
+    {
+        var command = parsed.CommandResult.Command;
+        var isRoot = command.Subcommands.Count > 0;
+        var known = isRoot ? command.Subcommands.Select(verb => verb.Name) : command.Options.Select(option => option.Name);
+        var stranger = parsed.UnmatchedTokens.FirstOrDefault(token => isRoot || token.StartsWith('-'));
+        var message = stranger is null
+            ? parsed.Errors[0].Message.ReplaceLineEndings(" ").Replace(" as expected type 'System.Int32'", "; allowed is a whole number").Replace(" as expected type 'System.Double'", "; allowed is a number")
+            : $"There is no {(isRoot ? "verb" : "option")} '{stranger}'; did you mean '{StrictJson.Nearest(stranger, known)}'?";
+        console.Error.WriteLine($"{message} See '{Name}{(isRoot ? string.Empty : " " + command.Name)} --help'.");
+        return ExitCode.BadInput;
+    }
+}

@@ -1,0 +1,67 @@
+using System.CommandLine;
+using CoFrGeNet.Torch.Native;
+using TorchSharp;
+
+namespace CoFrGeNet.Cli;
+
+/// <summary>--device and --threads, and the start of libtorch with them: the one place where the tool first touches it.</summary>
+internal sealed class TorchOptions
+{
+    private readonly Option<string> _device = new("--device")
+    {
+        Description = "Where to compute: cpu, cuda or cuda:N",
+        HelpName = "DEVICE",
+        DefaultValueFactory = _ => "cpu",
+    };
+
+    private readonly Option<int?> _threads = new("--threads")
+    {
+        Description = "CPU threads for tensor operations; results are equal bit by bit for equal numbers only [default: one a core]",
+        HelpName = "N",
+    };
+
+    /// <summary>Both options.</summary>
+    public IEnumerable<Option> Options => [_device, _threads];
+
+    /// <summary>Loads libtorch and sets it up.</summary>
+    /// <param name="arguments">The parsed command line.</param>
+    /// <returns>The device.</returns>
+    /// <exception cref="UserErrorException">libtorch does not load, or there is no such device.</exception>
+    public torch.Device Start(ParseResult arguments)
+    {
+        var threads = arguments.GetValue(_threads);
+        if (threads is < 1)
+        {
+            throw new UserErrorException($"--threads is {threads}; allowed is 1 or more.");
+        }
+
+        LibTorch.EnsureLoaded();
+        AllocatorTuning.Apply();
+        if (threads is { } count)
+        {
+            torch.set_num_threads(count);
+        }
+
+        return Device(arguments.GetValue(_device)!);
+    }
+
+    private static torch.Device Device(string name)
+    {
+        var parts = name.Split(':');
+        var index = 0;
+        if (name == "cpu")
+        {
+            return torch.CPU;
+        }
+
+        if (parts[0] != "cuda" || parts.Length > 2 || (parts.Length == 2 && !int.TryParse(parts[1], out index)))
+        {
+            throw new UserErrorException($"--device is '{name}'; allowed are cpu, cuda and cuda:N.");
+        }
+
+        var count = torch.cuda.is_available() ? torch.cuda.device_count() : 0;
+        return index >= 0 && index < count
+            ? new torch.Device(DeviceType.CUDA, index)
+            : throw new UserErrorException($"--device is '{name}', and {count} CUDA devices are available; use --device cpu, or run 'cofrgenet doctor'.");
+    }
+}

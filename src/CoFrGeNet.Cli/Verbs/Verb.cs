@@ -1,0 +1,60 @@
+using System.CommandLine;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+
+namespace CoFrGeNet.Cli;
+
+/// <summary>What all verbs share: a console, --json, and one JSON document as their result.</summary>
+internal abstract class Verb : Command
+{
+    private static readonly JsonSerializerOptions JsonOptions = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+        WriteIndented = true,
+        // Generated text stays readable; the document is not embedded in a web page.
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
+
+    private readonly Option<bool> _json = new("--json") { Description = "Print the result as one JSON document on standard output, all else on standard error" };
+
+    /// <summary>Creates the verb.</summary>
+    /// <param name="name">What is typed.</param>
+    /// <param name="description">What it does, for --help.</param>
+    /// <param name="console">Where it writes.</param>
+    protected Verb(string name, string description, ToolConsole console)
+        : base(name, description)
+    {
+        Tool = console;
+        SetAction(Run);
+    }
+
+    /// <summary>Where the verb writes, and whether it shall stop.</summary>
+    protected ToolConsole Tool { get; }
+
+    /// <summary>Declares the options, in the order in which --help shows them; --json comes last.</summary>
+    /// <param name="options">The verb's own options.</param>
+    protected void Accept(params IEnumerable<Option> options)
+    {
+        foreach (var option in options.Append(_json))
+        {
+            Options.Add(option);
+        }
+    }
+
+    /// <summary>Does the work.</summary>
+    /// <param name="arguments">The parsed command line.</param>
+    /// <returns>One of <see cref="ExitCode"/>.</returns>
+    protected abstract int Run(ParseResult arguments);
+
+    /// <summary>Whether the result shall be one JSON document.</summary>
+    /// <param name="arguments">The parsed command line.</param>
+    protected bool IsJson(ParseResult arguments) => arguments.GetValue(_json);
+
+    /// <summary>Writes the result.</summary>
+    /// <param name="document">Any object; its members are written in camelCase.</param>
+    protected void WriteJson(object document) => Tool.Output.WriteLine(JsonSerializer.Serialize(document, JsonOptions));
+
+    /// <summary>A number that JSON can hold: null for infinity and for what is no number.</summary>
+    /// <param name="value">The number.</param>
+    protected static double? Finite(double? value) => value is { } number && double.IsFinite(number) ? number : null;
+}

@@ -1,0 +1,128 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using CoFrGeNet.Configuration;
+
+namespace CoFrGeNet.Training;
+
+/// <summary>
+/// Where a run's configuration comes from. Later ones win: the preset's model; the file's <c>model</c>, <c>data</c> and <c>training</c>
+/// members, merged over it; the text given by itself; the overrides.
+/// </summary>
+public sealed record RunConfigSource
+{
+    private const string PresetMember = "preset";
+
+    /// <summary>A JSON file <c>{ preset?, model?, data?, training? }</c>; absent: none.</summary>
+    public string? File { get; init; }
+
+    /// <summary>Name of a preset; absent: the file's, or none.</summary>
+    public string? Preset { get; init; }
+
+    /// <summary>The text, as in <see cref="DataConfig.Source"/>; absent: the file's or the default.</summary>
+    public string? Data { get; init; }
+
+    /// <summary>Overrides of the form <c>path.to.member=value</c>, applied in their order.</summary>
+    public IReadOnlyList<string> Overrides { get; init; } = [];
+
+    /// <summary>Whether nothing at all was given.</summary>
+    public bool IsEmpty => File is null && Preset is null && Data is null && Overrides.Count == 0;
+
+    /// <summary>Reads, merges and checks the configuration.</summary>
+    /// <exception cref="UserErrorException">
+    /// The file is missing or no JSON, a member is unknown, missing or out of range, or no model is given; one line says which.
+    /// </exception>
+    public ResolvedRun Resolve()
+    {
+        var root = File is null ? [] : ReadFile(File);
+        var preset = Preset ?? TakePreset(root);
+        root.Remove(PresetMember);
+        if (preset is not null)
+        {
+            root = Merge(PresetRoot(preset), root);
+        }
+        else if (!root.ContainsKey("model") && !Overrides.Any(o => o.StartsWith("model=", StringComparison.Ordinal)))
+        {
+            throw new UserErrorException(File is null
+                ? "No model is given; name a preset with --preset, for example --preset tiny, or a file with --config."
+                : $"{File} has neither 'preset' nor 'model'; add one of them, for example \"preset\": \"tiny\".");
+        }
+
+        ApplyOverrides(root);
+        var source = File is not null && Overrides.Count == 0 ? File : "run";
+        var config = StrictJson.Read(root, TrainingJsonContext.Default.RunConfig, source).Validate();
+        return new ResolvedRun(preset ?? (File is null ? "run" : Path.GetFileNameWithoutExtension(File)), config);
+    }
+
+    private static JsonObject ReadFile(string path)
+    {
+        if (!System.IO.File.Exists(path))
+        {
+            throw new UserErrorException($"There is no configuration file {path}; give a JSON file, or a preset with --preset.");
+        }
+
+        try
+        {
+            return StrictJson.Parse(System.IO.File.ReadAllText(path), path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new UserErrorException($"Cannot read the configuration file {path}: {e.Message}", e);
+        }
+    }
+
+    private string? TakePreset(JsonObject root) => root[PresetMember] switch
+    {
+        null => null,
+        JsonValue value when value.TryGetValue<string>(out var name) => name,
+        var other => throw new UserErrorException($"{File}: preset is {other.ToJsonString()}; it must be a name such as \"tiny\"."),
+    };
+
+    private static JsonObject PresetRoot(string name)
+    {
+        var (model, tokenizer) = PresetLibrary.Get(name);
+        return new JsonObject
+        {
+            ["model"] = JsonSerializer.SerializeToNode(model, ConfigJsonContext.Default.ModelConfig),
+            ["data"] = new JsonObject { ["tokenizer"] = tokenizer },
+        };
+    }
+
+    private void ApplyOverrides(JsonObject root)
+    {
+        if (Data is not null)
+        {
+            if (root["data"] is not JsonObject data)
+            {
+                root["data"] = data = [];
+            }
+
+            data["source"] = Data;
+        }
+
+        foreach (var assignment in Overrides)
+        {
+            if (assignment.StartsWith(PresetMember + "=", StringComparison.Ordinal))
+            {
+                throw new UserErrorException($"--set {assignment} comes too late, since members are set on the preset's model; write --preset {assignment[(PresetMember.Length + 1)..]}.");
+            }
+
+            StrictJson.Set(root, assignment);
+        }
+    }
+
+    // Objects are merged member by member; lists and objects of another type replace what was there.
+    private static JsonObject Merge(JsonObject under, JsonObject over)
+    {
+        if (over["type"] is { } type && under["type"] is { } before && !JsonNode.DeepEquals(type, before))
+        {
+            return (JsonObject)over.DeepClone();
+        }
+
+        foreach (var (name, value) in over)
+        {
+            under[name] = value is JsonObject child && under[name] is JsonObject below ? Merge((JsonObject)below.DeepClone(), child) : value?.DeepClone();
+        }
+
+        return under;
+    }
+}

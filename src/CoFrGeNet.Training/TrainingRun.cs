@@ -1,0 +1,118 @@
+using CoFrGeNet.Generation;
+using CoFrGeNet.Storage;
+using CoFrGeNet.Torch;
+using static TorchSharp.torch;
+
+namespace CoFrGeNet.Training;
+
+/// <summary>
+/// A training run in its folder, from the first step or from a checkpoint to the model folder, the loss curve and a sample. Not thread-safe.
+/// </summary>
+public sealed class TrainingRun : IDisposable
+{
+    private const int SampleTokens = 200;
+
+    private readonly TextData _data;
+    private readonly MetricsLog _log;
+
+    private TrainingRun(RunFolder folder, RunConfig config, TextData data, ITrainingObserver? observer, Device? device, bool resume)
+    {
+        Folder = folder;
+        Config = config;
+        _data = data;
+        var observers = new ObserverList();
+        if (observer is not null)
+        {
+            observers.Add(observer);
+        }
+
+        Trainer = new Trainer(config, data, folder, observers, device);
+        try
+        {
+            if (resume && !Trainer.Resume())
+            {
+                observers.OnMessage(0, "there is no checkpoint yet; starting at step 0");
+            }
+
+            // Only now is known which lines of an earlier log still count.
+            _log = new MetricsLog(folder, config, Trainer.Step);
+            observers.Add(_log);
+        }
+        catch
+        {
+            Trainer.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Where it is written.</summary>
+    public RunFolder Folder { get; }
+
+    /// <summary>What determines it.</summary>
+    public RunConfig Config { get; }
+
+    /// <summary>The trainer, for its figures.</summary>
+    public Trainer Trainer { get; }
+
+    /// <summary>Training tokens seen.</summary>
+    public long Tokens => (long)Trainer.Step * Config.Training.TokensPerStep;
+
+    /// <summary>A text by the trained model; null before the run is complete.</summary>
+    public string? Sample { get; private set; }
+
+    /// <summary>Starts a new run.</summary>
+    /// <param name="path">Its folder: new or empty, unless forced.</param>
+    /// <param name="config">What determines it.</param>
+    /// <param name="data">Its text.</param>
+    /// <param name="force">Whether an earlier run in the folder may be deleted.</param>
+    /// <param name="observer">Hears of every step.</param>
+    /// <param name="device">Where the model lives; null: the CPU.</param>
+    /// <exception cref="UserErrorException">The configuration does not fit the text, or the folder is in use.</exception>
+    public static TrainingRun Start(string path, RunConfig config, TextData data, bool force, ITrainingObserver? observer = null, Device? device = null)
+    {
+        Trainer.CheckFit(config, data);
+        return new TrainingRun(RunFolder.Create(path, config, force), config, data, observer, device, resume: false);
+    }
+
+    /// <summary>Goes on from the newest intact checkpoint of a run.</summary>
+    /// <param name="path">Its folder.</param>
+    /// <param name="observer">Hears of every step.</param>
+    /// <param name="device">Where the model lives; null: the CPU.</param>
+    /// <exception cref="UserErrorException">There is no run, its text is gone, or none of its checkpoints is intact.</exception>
+    public static TrainingRun Resume(string path, ITrainingObserver? observer = null, Device? device = null)
+    {
+        var (folder, config) = RunFolder.Open(path);
+        var data = TextData.Load(config.Data);
+        Trainer.CheckFit(config, data);
+        return new TrainingRun(folder, config, data, observer, device, resume: true);
+    }
+
+    /// <summary>Trains to the end or until the stop is asked for. At the end the model folder, the loss curve and a sample are written.</summary>
+    /// <param name="stop">Asks for a checkpoint and a stop after the step at hand.</param>
+    /// <returns>Whether the run is complete.</returns>
+    /// <exception cref="TrainingFailedException">The loss is not a finite number; the last checkpoint is intact.</exception>
+    public bool Run(CancellationToken stop = default)
+    {
+        if (!Trainer.Run(stop: stop))
+        {
+            return false;
+        }
+
+        AtomicDirectory.Create(Folder.FinalFolder, folder => ModelFolder.Save(folder, Trainer.Model, _data.Tokenizer));
+        LossCurve.SavePng(
+            Folder.LossCurveFile,
+            $"{Path.GetFileName(Folder.FullPath)}: validation loss {Trainer.LastEvaluation!.Loss:F3}",
+            [new LossSeries("training", _log.TrainingLosses, Dashed: true), new LossSeries("validation", _log.ValidationLosses)]);
+        var options = new SamplingOptions { Seed = Config.Training.Seed, MaxTokens = SampleTokens };
+        Sample = new TextGenerator(new TorchLanguageModel(Trainer.Model), _data.Tokenizer).Generate(string.Empty, options, CancellationToken.None).Text;
+        DurableFile.Write(Folder.SampleFile, System.Text.Encoding.UTF8.GetBytes(Sample));
+        return true;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _log.Dispose();
+        Trainer.Dispose();
+    }
+}

@@ -1,0 +1,91 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+
+namespace CoFrGeNet.Cli.Tests;
+
+/// <summary>The tool in a process of its own, for what cannot be seen from inside: signals and loaded libraries.</summary>
+internal sealed partial class ToolProcess : IDisposable
+{
+    private readonly Process _process;
+    private readonly Task<string> _output;
+    private readonly List<string> _errorLines = [];
+    private readonly TaskCompletionSource _errorEnd = new();
+
+    private ToolProcess(Process process)
+    {
+        _process = process;
+        _process.ErrorDataReceived += (_, line) =>
+        {
+            if (line.Data is null)
+            {
+                _errorEnd.SetResult();
+                return;
+            }
+
+            lock (_errorLines)
+            {
+                _errorLines.Add(line.Data);
+            }
+        };
+        _process.Start();
+        _process.BeginErrorReadLine();
+        _output = _process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
+    }
+
+    public static ToolProcess Start(params string[] arguments) => Start(("OMP_NUM_THREADS", "1"), arguments);
+
+    public static ToolProcess Start((string Name, string Value) variable, params string[] arguments)
+    {
+        var info = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
+        info.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "CoFrGeNet.Cli.dll"));
+        info.Environment[variable.Name] = variable.Value;
+        foreach (var argument in arguments)
+        {
+            info.ArgumentList.Add(argument);
+        }
+
+        return new ToolProcess(new Process { StartInfo = info });
+    }
+
+    /// <summary>Waits until a line on standard error holds a text.</summary>
+    public async Task WaitForError(string text)
+    {
+        var clock = Stopwatch.StartNew();
+        while (clock.Elapsed < TimeSpan.FromSeconds(60) && !_process.HasExited)
+        {
+            lock (_errorLines)
+            {
+                if (_errorLines.Any(line => line.Contains(text, StringComparison.Ordinal)))
+                {
+                    return;
+                }
+            }
+
+            await Task.Delay(50, TestContext.Current.CancellationToken);
+        }
+
+        Assert.Fail($"'{text}' never came: {string.Join('\n', _errorLines)}");
+    }
+
+    public void Signal(PosixSignal signal) => Assert.Equal(0, Kill(_process.Id, signal == PosixSignal.SIGINT ? 2 : 15));
+
+    public (int Code, string Output, string Error) WaitForExit()
+    {
+        Assert.True(_process.WaitForExit(TimeSpan.FromSeconds(60)), "the tool did not end within a minute");
+        _errorEnd.Task.Wait(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+        return (_process.ExitCode, _output.GetAwaiter().GetResult(), string.Join('\n', _errorLines));
+    }
+
+    public void Dispose()
+    {
+        if (!_process.HasExited)
+        {
+            _process.Kill();
+        }
+
+        _process.Dispose();
+    }
+
+    [LibraryImport("libc", EntryPoint = "kill")]
+    private static partial int Kill(int process, int signal);
+}
