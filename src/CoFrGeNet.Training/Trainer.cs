@@ -214,7 +214,7 @@ public sealed class Trainer : IDisposable
         }
 
         _optimizer.ClearGradients();
-        if (_step >= _config.Training.ResolveWarmupSteps())
+        if (norms.IsFinite && _step >= _config.Training.ResolveWarmupSteps())
         {
             _maxGradientNorm = Math.Max(_maxGradientNorm, norms.Total);
         }

@@ -3,6 +3,7 @@ using CoFrGeNet.Configuration;
 using CoFrGeNet.Storage;
 using CoFrGeNet.Torch;
 using CoFrGeNet.Weights;
+using static TorchSharp.torch;
 
 namespace CoFrGeNet.Training;
 
@@ -37,12 +38,6 @@ public sealed class CheckpointFolder
     public string Save(LanguageModel model, AdamW optimizer, CheckpointState state, int keep)
     {
         var path = Path.Combine(_folder, $"{Prefix}{state.Step:D8}");
-        if (Directory.Exists(path))
-        {
-            // Left by a run that was stopped at this very step, or damaged: the new one takes its place only once it is whole.
-            Directory.Delete(path, recursive: true);
-        }
-
         AtomicDirectory.Create(path, folder =>
         {
             ModelFolder.SaveWeights(Path.Combine(folder, ModelFolder.WeightsFile), model);
@@ -54,7 +49,8 @@ public sealed class CheckpointFolder
             DurableFile.Write(Path.Combine(folder, StateFile), JsonSerializer.SerializeToUtf8Bytes(state, TrainingJsonContext.Default.CheckpointState));
             DurableFile.Write(Path.Combine(folder, Marker), ReadOnlyMemory<byte>.Empty);
         });
-        foreach (var old in Finished.Skip(keep))
+        // A newer one is damaged, or the run would have gone on from there: it counts for nothing and pushes nothing out.
+        foreach (var old in Finished.SkipWhile(other => other != path).Skip(keep))
         {
             Directory.Delete(old, recursive: true);
         }
@@ -96,17 +92,16 @@ public sealed class CheckpointFolder
     {
         var statePath = Path.Combine(path, StateFile);
         var state = StrictJson.Read(StrictJson.Parse(File.ReadAllText(statePath), statePath), TrainingJsonContext.Default.CheckpointState, statePath);
-        using var moments = SafeTensorsFile.Open(Path.Combine(path, OptimizerFile));
+        using var file = SafeTensorsFile.Open(Path.Combine(path, OptimizerFile));
+        using var scope = NewDisposeScope();
+        var parameters = model.named_parameters().ToDictionary(entry => entry.name, entry => entry.parameter);
+        var moments = state.ParameterSteps.Select(entry => parameters.TryGetValue(entry.Key, out var parameter)
+            ? (Name: entry.Key, Mean: zeros_like(parameter, requires_grad: false), Square: zeros_like(parameter, requires_grad: false), Steps: entry.Value)
+            : throw new UserErrorException($"{statePath} names a parameter '{entry.Key}' that the model does not have.")).ToArray();
+        TensorWeights.Load(file, [.. moments.SelectMany(entry => new[] { ($"mean.{entry.Name}", entry.Mean), ($"square.{entry.Name}", entry.Square) })]);
+        // The optimizer changes last and as a whole, so that a damaged checkpoint leaves nothing behind in it.
         ModelFolder.LoadWeights(Path.Combine(path, ModelFolder.WeightsFile), model);
-        foreach (var (name, steps) in state.ParameterSteps)
-        {
-            optimizer.Restore(
-                name,
-                TensorWeights.Read(moments, $"mean.{name}").to(model.Device).DetachFromDisposeScope(),
-                TensorWeights.Read(moments, $"square.{name}").to(model.Device).DetachFromDisposeScope(),
-                steps);
-        }
-
+        optimizer.Restore(moments);
         return state;
     }
 }

@@ -67,12 +67,17 @@ public sealed class AdamW : IDisposable
         _parameters.Where(entry => _moments.ContainsKey(entry.Name))
             .Select(entry => (entry.Name, _moments[entry.Name].Mean, _moments[entry.Name].Square, _moments[entry.Name].Steps));
 
-    /// <summary>Takes over a saved state of one parameter.</summary>
-    /// <param name="name">The parameter's name.</param>
-    /// <param name="mean">Mean of gradients; owned from here on.</param>
-    /// <param name="square">Mean of squared gradients; owned from here on.</param>
-    /// <param name="steps">Number of updates so far.</param>
-    public void Restore(string name, Tensor mean, Tensor square, long steps) => _moments[name] = new Moments(mean, square) { Steps = steps };
+    /// <summary>Takes over a saved state in place of its own.</summary>
+    /// <param name="state">As <see cref="State"/> gives it; the tensors are owned from here on.</param>
+    public void Restore(IEnumerable<(string Name, Tensor Mean, Tensor Square, long Steps)> state)
+    {
+        Dispose();
+        _moments.Clear();
+        foreach (var (name, mean, square, steps) in state)
+        {
+            _moments[name] = new Moments(mean.DetachFromDisposeScope(), square.DetachFromDisposeScope()) { Steps = steps };
+        }
+    }
 
     /// <inheritdoc/>
     public void Dispose()
