@@ -52,6 +52,10 @@ public sealed class RunFolder
         return folder;
     }
 
+    /// <summary>Whether a folder holds a run.</summary>
+    /// <param name="path">The folder.</param>
+    public static bool Exists(string path) => File.Exists(Path.Combine(path, ConfigFile));
+
     /// <summary>Opens an existing run.</summary>
     /// <param name="path">Its folder.</param>
     /// <returns>The folder and the run's configuration.</returns>

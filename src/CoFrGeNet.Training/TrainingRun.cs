@@ -54,6 +54,9 @@ public sealed class TrainingRun : IDisposable
     /// <summary>The trainer, for its figures.</summary>
     public Trainer Trainer { get; }
 
+    /// <summary>Its losses so far.</summary>
+    public MetricsLog Log => _log;
+
     /// <summary>Training tokens seen.</summary>
     public long Tokens => (long)Trainer.Step * Config.Training.TokensPerStep;
 
@@ -81,8 +84,19 @@ public sealed class TrainingRun : IDisposable
     /// <exception cref="UserErrorException">There is no run, its text is gone, or none of its checkpoints is intact.</exception>
     public static TrainingRun Resume(string path, ITrainingObserver? observer = null, Device? device = null)
     {
+        var (_, config) = RunFolder.Open(path);
+        return Resume(path, TextData.Load(config.Data), observer, device);
+    }
+
+    /// <summary>Goes on from the newest intact checkpoint of a run whose text is at hand.</summary>
+    /// <param name="path">Its folder.</param>
+    /// <param name="data">Its text.</param>
+    /// <param name="observer">Hears of every step.</param>
+    /// <param name="device">Where the model lives; null: the CPU.</param>
+    /// <exception cref="UserErrorException">There is no run, or none of its checkpoints is intact.</exception>
+    public static TrainingRun Resume(string path, TextData data, ITrainingObserver? observer = null, Device? device = null)
+    {
         var (folder, config) = RunFolder.Open(path);
-        var data = TextData.Load(config.Data);
         Trainer.CheckFit(config, data);
         return new TrainingRun(folder, config, data, observer, device, resume: true);
     }

@@ -26,6 +26,7 @@ internal static class Tool
     // A new verb is one line here.
     private static IEnumerable<Verb> Verbs(ToolConsole console) =>
     [
+        new QuickstartVerb(console),
         new TrainVerb(console),
         new GenerateVerb(console),
         new InfoVerb(console),

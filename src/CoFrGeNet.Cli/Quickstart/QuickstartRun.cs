@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using CoFrGeNet.Configuration;
 using CoFrGeNet.Storage;
 using CoFrGeNet.Training;
+using TorchSharp;
 
 namespace CoFrGeNet.Cli;
 
@@ -43,8 +44,9 @@ internal sealed class QuickstartRun
     /// <param name="minutes">How long all of it may take.</param>
     /// <param name="steps">Optimizer steps; null: as many as fit the time.</param>
     /// <param name="data">The text; null: the SDK's documentation.</param>
+    /// <param name="device">Where the models live.</param>
     /// <returns>The results, or null when it was stopped.</returns>
-    public IReadOnlyList<ArmResult>? Run(double minutes, int? steps, string? data)
+    public IReadOnlyList<ArmResult>? Run(double minutes, int? steps, string? data, torch.Device device)
     {
         var plan = ReadPlan();
         data = plan is null ? data : (string?)plan["data"];
@@ -53,15 +55,15 @@ internal sealed class QuickstartRun
         var text = TextData.Load(arms[0].Config.Data);
         Description = text.Description;
         _console.Error.WriteLine($"{text.Description}: {text.Train.Count:N0} tokens to train on, {text.Validation.Count:N0} held out by document");
-        var count = plan is null ? steps ?? FittingSteps(arms, text, minutes) : (int)plan["steps"]!;
+        var runner = new ArmRunner(_folder, text, device);
+        var count = plan is null ? steps ?? FittingSteps(arms, runner, minutes) : (int)plan["steps"]!;
         if (plan is null)
         {
             StorePlan(count, data);
         }
 
-        var runner = new ArmRunner(_folder, text);
         var results = new List<ArmResult>();
-        foreach (var arm in Scaled(QuickstartArms.Build(data, []), count))
+        foreach (var arm in Scaled(arms, count))
         {
             var display = new ProgressDisplay(_console, arm.Name);
             if (runner.Run(arm, display, _console.Stop) is not { } result)
@@ -91,10 +93,10 @@ internal sealed class QuickstartRun
         },
     });
 
-    private int FittingSteps(IReadOnlyList<ComparisonArm> arms, TextData text, double minutes)
+    private int FittingSteps(IReadOnlyList<ComparisonArm> arms, ArmRunner runner, double minutes)
     {
         var fixedConfig = Scaled(arms, 1000);
-        var seconds = fixedConfig.Sum(arm => ArmRunner.SecondsPerStep(arm, text, MeasuredSeconds));
+        var seconds = fixedConfig.Sum(arm => runner.SecondsPerStep(arm, MeasuredSeconds));
         var fitting = (int)(((minutes * 60) - Seconds) * TrainingShare / seconds);
         var steps = Math.Max(FewestSteps, fitting);
         var tokens = (long)steps * arms[0].Config.Training.TokensPerStep;

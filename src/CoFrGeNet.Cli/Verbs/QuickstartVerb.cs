@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Text.Json;
 using CoFrGeNet.Storage;
 using CoFrGeNet.Training;
 
@@ -45,9 +44,9 @@ internal sealed class QuickstartVerb : Verb
         }
 
         var folder = Folder(arguments);
-        _torch.Start(arguments);
+        var device = _torch.Start(arguments);
         var run = new QuickstartRun(Tool, folder);
-        if (run.Run(minutes, steps, arguments.GetValue(_data)) is not { } results)
+        if (run.Run(minutes, steps, arguments.GetValue(_data), device) is not { } results)
         {
             Tool.Error.WriteLine($"stopped, saved; go on with: cofrgenet quickstart --out {folder} --resume");
             return ExitCode.Interrupted;
@@ -55,7 +54,7 @@ internal sealed class QuickstartVerb : Verb
 
         QuickstartReport.SavePicture(Path.Combine(folder, "loss.png"), results);
         var document = QuickstartReport.Document(results, folder, Math.Round(run.Seconds, 1), run.Description);
-        DurableFile.Write(Path.Combine(folder, "result.json"), JsonSerializer.SerializeToUtf8Bytes(document, JsonOptions));
+        DurableFile.Write(Path.Combine(folder, "result.json"), Json(document));
         if (IsJson(arguments))
         {
             WriteJson(document);

@@ -54,6 +54,10 @@ internal abstract class Verb : Command
     /// <param name="document">Any object; its members are written in camelCase.</param>
     protected void WriteJson(object document) => Tool.Output.WriteLine(JsonSerializer.Serialize(document, JsonOptions));
 
+    /// <summary>The result as it stands in a file.</summary>
+    /// <param name="document">Any object; its members are written in camelCase.</param>
+    protected static byte[] Json(object document) => JsonSerializer.SerializeToUtf8Bytes(document, JsonOptions);
+
     /// <summary>A number that JSON can hold: null for infinity and for what is no number.</summary>
     /// <param name="value">The number.</param>
     protected static double? Finite(double? value) => value is { } number && double.IsFinite(number) ? number : null;

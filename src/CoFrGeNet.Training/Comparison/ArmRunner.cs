@@ -2,8 +2,8 @@ using System.Text.Json;
 using CoFrGeNet.Accounting;
 using CoFrGeNet.Configuration;
 using CoFrGeNet.Storage;
-using CoFrGeNet.Torch;
 using CoFrGeNet.Torch.Native;
+using static TorchSharp.torch;
 
 namespace CoFrGeNet.Training;
 
@@ -17,24 +17,26 @@ public sealed class ArmRunner
 
     private readonly string _folder;
     private readonly TextData _data;
+    private readonly Device? _device;
 
     /// <summary>Creates the runner.</summary>
     /// <param name="folder">The parent folder.</param>
     /// <param name="data">The text, the same for all.</param>
-    public ArmRunner(string folder, TextData data)
+    /// <param name="device">Where the models live; null: the CPU.</param>
+    public ArmRunner(string folder, TextData data, Device? device = null)
     {
         _folder = folder;
         _data = data;
+        _device = device;
     }
 
     /// <summary>Measures how long a step takes, on throw-away models.</summary>
     /// <param name="arm">The contestant.</param>
-    /// <param name="data">The text.</param>
     /// <param name="seconds">How long to measure, after two steps of warm-up.</param>
     /// <returns>Seconds a step.</returns>
-    public static double SecondsPerStep(ComparisonArm arm, TextData data, double seconds)
+    public double SecondsPerStep(ComparisonArm arm, double seconds)
     {
-        using var trainer = new Trainer(arm.Config, data);
+        using var trainer = new Trainer(arm.Config, _data, device: _device);
         trainer.Warm(2);
         var clock = System.Diagnostics.Stopwatch.StartNew();
         var steps = 0;
@@ -66,28 +68,31 @@ public sealed class ArmRunner
         }
 
         AllocatorTuning.ReleaseFree();
-        var (folder, config) = Directory.Exists(path) ? RunFolder.Open(path) : (RunFolder.Create(path, arm.Config, force: false), arm.Config);
         var memory = new PeakMemory();
-        var observers = new ObserverList([memory, .. observer is null ? Array.Empty<ITrainingObserver>() : [observer]]);
-        using var trainer = new Trainer(config, _data, folder, observers);
-        trainer.Resume();
-        using var log = new MetricsLog(folder, config, trainer.Step);
-        observers.Add(log);
-        if (!trainer.Run(stop: stop))
+        var observers = new ObserverList();
+        observers.Add(memory);
+        if (observer is not null)
+        {
+            observers.Add(observer);
+        }
+
+        using var run = RunFolder.Exists(path)
+            ? TrainingRun.Resume(path, _data, observers, _device)
+            : TrainingRun.Start(path, arm.Config, _data, force: false, observers, _device);
+        if (!run.Run(stop))
         {
             return null;
         }
 
-        AtomicDirectory.Create(folder.FinalFolder, final => ModelFolder.Save(final, trainer.Model, _data.Tokenizer));
-        var result = Result(arm.Name, config, trainer, memory, log);
+        var result = Result(arm.Name, run, memory);
         DurableFile.Write(resultPath, JsonSerializer.SerializeToUtf8Bytes(result, TrainingJsonContext.Default.ArmResult));
         return result;
     }
 
-    private static ArmResult Result(string name, RunConfig config, Trainer trainer, PeakMemory memory, MetricsLog log)
+    private static ArmResult Result(string name, TrainingRun run, PeakMemory memory)
     {
-        var parameters = ParameterCount.Of(config.Model);
-        var evaluation = trainer.LastEvaluation ?? trainer.Evaluate();
+        var parameters = ParameterCount.Of(run.Config.Model);
+        var evaluation = run.Trainer.LastEvaluation!;
         return new ArmResult
         {
             Name = name,
@@ -96,15 +101,16 @@ public sealed class ArmRunner
             ValidationLoss = evaluation.Loss,
             Perplexity = evaluation.Perplexity,
             BitsPerByte = evaluation.BitsPerByte,
-            TokensPerSecond = trainer.TokensPerSecond,
-            MaxGradientNorm = trainer.MaxGradientNorm,
+            TokensPerSecond = run.Trainer.TokensPerSecond,
+            MaxGradientNorm = run.Trainer.MaxGradientNorm,
             PeakMemoryBytes = memory.Bytes,
-            LearningRate = config.Training.LearningRate,
-            Steps = config.Training.Steps,
-            Tokens = (long)config.Training.Steps * config.Training.TokensPerStep,
-            SkippedSteps = trainer.SkippedSteps,
-            TrainingCurve = [.. log.TrainingLosses.Select(point => new CurvePoint(point.Tokens, point.Loss))],
-            ValidationCurve = [.. log.ValidationLosses.Select(point => new CurvePoint(point.Tokens, point.Loss))],
+            LearningRate = run.Config.Training.LearningRate,
+            Steps = run.Config.Training.Steps,
+            Tokens = run.Tokens,
+            SkippedSteps = run.Trainer.SkippedSteps,
+            Sample = run.Sample ?? string.Empty,
+            TrainingCurve = [.. run.Log.TrainingLosses.Select(point => new CurvePoint(point.Tokens, point.Loss))],
+            ValidationCurve = [.. run.Log.ValidationLosses.Select(point => new CurvePoint(point.Tokens, point.Loss))],
         };
     }
 }

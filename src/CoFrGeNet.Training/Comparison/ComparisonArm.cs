@@ -47,6 +47,9 @@ public sealed record ArmResult
     /// <summary>Steps skipped because a gradient was not finite.</summary>
     public required int SkippedSteps { get; init; }
 
+    /// <summary>A text by the trained model.</summary>
+    public string Sample { get; init; } = string.Empty;
+
     /// <summary>Training loss by tokens, one point a logged step.</summary>
     public IReadOnlyList<CurvePoint> TrainingCurve { get; init; } = [];
 

@@ -15,6 +15,9 @@ public sealed record RunConfigSource
     /// <summary>A JSON file <c>{ preset?, model?, data?, training? }</c>; absent: none.</summary>
     public string? File { get; init; }
 
+    /// <summary>The content of such a file, for those that are not on disk; absent: none.</summary>
+    public string? Text { get; init; }
+
     /// <summary>Name of a preset; absent: the file's, or none.</summary>
     public string? Preset { get; init; }
 
@@ -33,7 +36,7 @@ public sealed record RunConfigSource
     /// </exception>
     public ResolvedRun Resolve()
     {
-        var root = File is null ? [] : ReadFile(File);
+        var root = Text is not null ? StrictJson.Parse(Text, "the configuration") : File is null ? [] : ReadFile(File);
         var preset = Preset ?? TakePreset(root);
         root.Remove(PresetMember);
         if (preset is not null)

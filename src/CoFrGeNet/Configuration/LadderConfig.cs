@@ -33,7 +33,7 @@ public sealed record LadderConfig
     public PoleGuard Guard { get; init; } = PoleGuard.Default;
 
     /// <summary>Standard deviation of the initial ladder weights w_k; above 0.</summary>
-    public double WeightStd { get; init; } = 0.1;
+    public double WeightStd { get; init; } = 0.03;
 
     /// <summary>Initial value of a learned bias on every partial denominator; absent: no bias, as in the paper's parameter count.</summary>
     public double? Bias { get; init; }
