@@ -33,17 +33,23 @@ public static class Evaluation
         var size = Math.Max(1, TokensAPass / sequenceLength);
         var training = model.training;
         model.eval();
-        using var quiet = inference_mode();
-        double sum = 0;
-        for (long first = 0; first < windows; first += size)
+        try
         {
-            using var scope = NewDisposeScope();
-            var numbers = Enumerable.Range(0, (int)Math.Min(size, windows - first)).Select(i => first + i).ToArray();
-            var (inputs, targets) = source.Batch(numbers, model.Device);
-            sum += model.Loss(inputs, targets).item<float>() * numbers.Length;
-        }
+            using var quiet = inference_mode();
+            double sum = 0;
+            for (long first = 0; first < windows; first += size)
+            {
+                using var scope = NewDisposeScope();
+                var numbers = Enumerable.Range(0, (int)Math.Min(size, windows - first)).Select(i => first + i).ToArray();
+                var (inputs, targets) = source.Batch(numbers, model.Device);
+                sum += model.Loss(inputs, targets).item<float>() * numbers.Length;
+            }
 
-        model.train(training);
-        return new EvaluationResult(sum / windows, (double)text.Count / text.TextBytes, windows * sequenceLength);
+            return new EvaluationResult(sum / windows, (double)text.Count / text.TextBytes, windows * sequenceLength);
+        }
+        finally
+        {
+            model.train(training);
+        }
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using CoFrGeNet.Configuration;
 using CoFrGeNet.Storage;
 
@@ -107,10 +108,24 @@ public sealed class RunFolder
                 throw new UserErrorException($"{path} is not empty; give another folder with --out, overwrite it with --force, {alternative}.");
             }
 
-            if (!File.Exists(Path.Combine(path, ConfigFile)) && !File.Exists(Path.Combine(path, "quickstart.json")))
+            if (!HoldsRun(path) && !File.Exists(Path.Combine(path, "quickstart.json")))
             {
                 throw new UserErrorException($"{path} is not empty and was not written by cofrgenet, so --force does not delete it; give another folder with --out.");
             }
+        }
+    }
+
+    // Other tools write a run.json too, so the name alone says nothing.
+    private static bool HoldsRun(string path)
+    {
+        var file = Path.Combine(path, ConfigFile);
+        try
+        {
+            return File.Exists(file) && StrictJson.Parse(File.ReadAllText(file), file) is { } run && run["model"] is JsonObject && run["training"] is JsonObject;
+        }
+        catch (UserErrorException)
+        {
+            return false;
         }
     }
 }

@@ -191,6 +191,7 @@ public sealed class Trainer : IDisposable
         var logged = (_step + 1) % _config.Training.LogEvery == 0;
         foreach (var (_, layer) in _ladderLayers)
         {
+            // Taken off again after the step: an evaluation in between is not part of it.
             layer.Statistics = logged ? new PoleStatistics() : null;
         }
 
@@ -221,7 +222,7 @@ public sealed class Trainer : IDisposable
 
         _step++;
         return new TrainingProgress(
-            _step, _config.Training.Steps, (long)_step * _config.Training.TokensPerStep, loss, learningRate, 0, norms, _dyadic?.ActiveLevels(_step - 1), logged ? PoleReports() : []);
+            _step, _config.Training.Steps, (long)_step * _config.Training.TokensPerStep, loss, learningRate, 0, norms, _dyadic?.ActiveLevels(_step - 1), logged ? TakePoleReports() : []);
     }
 
     private double AccumulateGradients()
@@ -242,8 +243,18 @@ public sealed class Trainer : IDisposable
         return sum / parts;
     }
 
-    private IReadOnlyList<PoleReport> PoleReports() =>
-        [.. _ladderLayers.Select(entry => new PoleReport(entry.Name, entry.Layer.Statistics!.GuardedShare, entry.Layer.Statistics.MinDenominator))];
+    private List<PoleReport> TakePoleReports()
+    {
+        var reports = new List<PoleReport>();
+        foreach (var (name, layer) in _ladderLayers)
+        {
+            using var statistics = layer.Statistics!;
+            reports.Add(new PoleReport(name, statistics.GuardedShare, statistics.MinDenominator));
+            layer.Statistics = null;
+        }
+
+        return reports;
+    }
 
     private void SaveCheckpoint()
     {

@@ -55,8 +55,8 @@ public sealed class DyadicSchedule
             }
         }
 
-        var before = Math.Max(_active, 0);
         _active = active;
-        return [.. Enumerable.Range(before + 1, active - before)];
+        // Not those that a resumed run finds trained already.
+        return [.. Enumerable.Range(1, active).Where(level => FirstStep(_steps, level) == step)];
     }
 }

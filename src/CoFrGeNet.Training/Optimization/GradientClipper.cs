@@ -72,7 +72,13 @@ public sealed class GradientClipper
             return new double[gradients.Length];
         }
 
-        var values = stack(all).to(ScalarType.Float64).cpu().data<double>().ToArray();
+        var values = stack(all).cpu().to(ScalarType.Float64).data<double>().ToArray();
+        if (!values.All(double.IsFinite))
+        {
+            // The square of a gradient above 1e19 is more than float32 holds; the gradient itself may still be a number.
+            values = [.. gradients.SelectMany(group => group).Select(gradient => gradient.cpu().to(ScalarType.Float64).norm().item<double>())];
+        }
+
         var next = 0;
         return [.. gradients.Select(group => Math.Sqrt(group.Sum(_ => Math.Pow(values[next++], 2))))];
     }

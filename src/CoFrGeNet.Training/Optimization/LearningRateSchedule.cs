@@ -30,7 +30,7 @@ public sealed class LearningRateSchedule
         return _config.Schedule switch
         {
             LearningRateShape.Cosine => minimum + ((peak - minimum) * (1 + Math.Cos(Math.PI * Passed(step, _warmup))) / 2),
-            LearningRateShape.Wsd => peak - ((peak - minimum) * Passed(step, Math.Max(_warmup, (int)(_config.Steps * (1 - _config.DecayShare))))),
+            LearningRateShape.Wsd => peak - ((peak - minimum) * Passed(step, Math.Max(_warmup, _config.Steps - (int)Math.Round(_config.Steps * _config.DecayShare)))),
             _ => peak,
         };
     }
