@@ -51,7 +51,7 @@ public sealed class TrainTests : IDisposable
 
         var resumed = ToolRun.Of("train", "--out", _runs.File("parts"), "--resume", "--threads", "1").Succeeded();
         Assert.Contains("resumed at step 4", resumed.Error);
-        Assert.Contains("ladder level 1 of 3 is trained from here on", resumed.Error);
+        Assert.Contains("ladder level 1 of 2 is trained from here on", resumed.Error);
         Assert.Equal(Metrics("whole"), Metrics("parts"));
         Assert.Equal(File.ReadAllBytes(_runs.File("whole/final/model.safetensors")), File.ReadAllBytes(_runs.File("parts/final/model.safetensors")));
     }

@@ -103,7 +103,7 @@ public class StaticMixerTests
     public void Cattnu_starts_as_the_configuration_says()
     {
         using var scope = NewDisposeScope();
-        using var mixer = new CAttnU(6, new CAttnUConfig { InitialWeight = 0.75, InitialDiagonal = 0.25 }, new ModuleOptions { InitialStd = 1e-9 });
+        using var mixer = new CAttnU(6, new CAttnUConfig { InitialWeight = 0.75, InitialDiagonal = 0.25, InitialNoise = 1e-9, InitialTail = 2, InitialTailDecay = 0.5 });
         var weights = mixer.state_dict();
         Assert.All(PlainMath.Values(weights["linear"]), value => Assert.Equal(0.75, value));
         Assert.All(PlainMath.Values(weights["levels.0"]), value => Assert.Equal(0.75, value));
@@ -112,8 +112,10 @@ public class StaticMixerTests
         {
             for (var j = 0; j < 7; j++)
             {
-                // The noise of standard deviation 1e-9.
-                Assert.Equal(j == i || j == i + 1 ? 0.25 : 0, triangles[i][j], 1e-7);
+                // U_1 is the diagonal; U_2, transposed and one column to the right, has 2 / 2^distance beside it. The noise is of standard deviation 1e-9.
+                var distance = j - 1 - i;
+                var expected = j == i || distance == 0 ? 0.25 : distance > 0 ? 2 * Math.Pow(0.5, distance) : 0;
+                Assert.Equal(expected, triangles[i][j], 1e-7);
             }
         }
     }

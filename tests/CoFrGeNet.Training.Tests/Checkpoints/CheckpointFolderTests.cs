@@ -124,7 +124,7 @@ public sealed class CheckpointFolderTests : IDisposable
         var path = Assert.Single(_run.Checkpoints.Finished);
         using var trainer = Reopen();
         trainer.Train(until: 2);
-        using var optimizer = new AdamW(trainer.Model.named_parameters(), _config.Training);
+        using var optimizer = new AdamW(ComponentGroup.Of(trainer.Model), _config.Training);
         trainer.Model.Dispose();
 
         // A model that cannot be written stands for a full disk.

@@ -15,7 +15,7 @@ public class AdamWTests
         using var scope = NewDisposeScope();
         var matrix = new Parameter(tensor(new[] { 1f, -2f, 0.5f, 3f }, [2, 2]));
         var vector = new Parameter(tensor(new[] { 1f, -2f, 0.5f }));
-        using var optimizer = new AdamW([("matrix", matrix), ("vector", vector)], Config);
+        using var optimizer = new AdamW([new ComponentGroup(Component.Mixer, 0, [("matrix", matrix), ("vector", vector)])], Config);
         double[] a = [1, -2, 0.5, 3], b = [1, -2, 0.5];
         Reference forMatrix = new(a, decay: 0.1), forVector = new(b, decay: 0);
         for (var step = 1; step <= 6; step++)
@@ -41,7 +41,7 @@ public class AdamWTests
     {
         using var scope = NewDisposeScope();
         using var model = GoldenModels.Create(name);
-        using var optimizer = new AdamW(model.named_parameters(), Config);
+        using var optimizer = new AdamW(ComponentGroup.Of(model), Config);
         var (tokens, targets) = GoldenModels.Batch();
         var golden = GoldenModels.Numbers(GoldenModels.Golden(name).GetProperty("stepLosses"));
         foreach (var expected in golden)
@@ -62,7 +62,7 @@ public class AdamWTests
         using var scope = NewDisposeScope();
         var first = new Parameter(ones(2, 2));
         var second = new Parameter(ones(2, 2));
-        using var optimizer = new AdamW([("first", first), ("second", second)], Config);
+        using var optimizer = new AdamW([new ComponentGroup(Component.Mixer, 0, [("first", first), ("second", second)])], Config);
         first.grad = ones(2, 2);
         optimizer.Step(0.1);
         Assert.Equal(["first"], optimizer.State.Select(entry => entry.Name));
@@ -72,11 +72,27 @@ public class AdamWTests
     }
 
     [Fact]
+    public void Ladders_move_by_their_share_of_the_learning_rate()
+    {
+        using var scope = NewDisposeScope();
+        Parameter ladder = new(zeros(2)), other = new(zeros(2));
+        ComponentGroup[] groups = [new(Component.Ladders, 0, [("ladder", ladder)]), new(Component.FeedForward, 0, [("other", other)])];
+        using var optimizer = new AdamW(groups, Config with { LadderLearningRateShare = 0.25 });
+        ladder.grad = ones(2);
+        other.grad = ones(2);
+        optimizer.Step(0.1);
+
+        // The first step of AdamW has the size of the rate; float32 rounds it at 1e-8.
+        Assert.All(TrainingSamples.Values(ladder), value => Assert.Equal(-0.025, value, 1e-7));
+        Assert.All(TrainingSamples.Values(other), value => Assert.Equal(-0.1, value, 1e-7));
+    }
+
+    [Fact]
     public void A_restored_state_takes_the_place_of_the_old_one()
     {
         using var scope = NewDisposeScope();
         Parameter first = new(ones(2)), second = new(ones(2));
-        using var optimizer = new AdamW([("first", first), ("second", second)], Config);
+        using var optimizer = new AdamW([new ComponentGroup(Component.Mixer, 0, [("first", first), ("second", second)])], Config);
         first.grad = ones(2);
         optimizer.Step(0.1);
         optimizer.Restore([("second", ones(2), ones(2) * 2, 7)]);

@@ -120,7 +120,7 @@ public class DyadicScheduleTests
             Model = new LanguageModel(TrainingSamples.Model(variant));
             CoFrGeNet.Torch.Tests.FormulaWeights.Fill(Model);
             Schedule = new DyadicSchedule(Model, steps);
-            Optimizer = new AdamW(Model.named_parameters(), new TrainingConfig());
+            Optimizer = new AdamW(ComponentGroup.Of(Model), new TrainingConfig());
             var names = Model.named_parameters().ToDictionary(entry => entry.parameter.Handle, entry => entry.name);
             Levels =
             [
