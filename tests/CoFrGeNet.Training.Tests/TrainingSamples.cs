@@ -20,7 +20,14 @@ internal static class TrainingSamples
     public static ModelConfig Model(string variant = "")
     {
         var preset = PresetLibrary.Get("tiny" + (variant.Length == 0 ? "" : "-" + variant)).Model;
-        return preset with { Width = 16, ContextLength = Context, Blocks = [preset.Blocks[0] with { Repeat = 2 }] };
+        var block = preset.Blocks[0] with { Repeat = 2 };
+        if (block.FeedForward is CffnConfig cffn)
+        {
+            // Depth 3 whatever the preset has, so that the schedule has three levels to free.
+            block = block with { FeedForward = cffn with { Ladders = cffn.Ladders with { Count = 16, Depth = 3 } } };
+        }
+
+        return preset with { Width = 16, ContextLength = Context, Blocks = [block] };
     }
 
     public static RunConfig Run(string variant = "f", Func<TrainingConfig, TrainingConfig>? change = null)
