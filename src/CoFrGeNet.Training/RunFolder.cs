@@ -13,6 +13,11 @@ public sealed class RunFolder
 {
     private const string ConfigFile = "run.json";
 
+    private static readonly HashSet<string> OwnNames = new(StringComparer.Ordinal)
+    {
+        "checkpoints", "final", "loss.png", "metrics.jsonl", "quickstart.json", "result.json", "sample.txt", "tensorboard",
+    };
+
     private RunFolder(string path)
     {
         FullPath = Path.GetFullPath(path);
@@ -108,11 +113,22 @@ public sealed class RunFolder
                 throw new UserErrorException($"{path} is not empty; give another folder with --out, overwrite it with --force, {alternative}.");
             }
 
-            if (!HoldsRun(path) && !File.Exists(Path.Combine(path, "quickstart.json")))
+            if (Directory.EnumerateFileSystemEntries(path).FirstOrDefault(entry => !IsOurs(entry)) is { } stranger)
             {
-                throw new UserErrorException($"{path} is not empty and was not written by cofrgenet, so --force does not delete it; give another folder with --out.");
+                throw new UserErrorException($"{path} holds {Path.GetFileName(stranger)}, which cofrgenet did not write, so --force does not delete it; give another folder with --out.");
             }
         }
+    }
+
+    private static bool IsOurs(string entry)
+    {
+        if (Directory.Exists(entry) && HoldsRun(entry))
+        {
+            // A contestant of a comparison.
+            return true;
+        }
+
+        return Path.GetFileName(entry) == ConfigFile ? HoldsRun(Path.GetDirectoryName(entry)!) : OwnNames.Contains(Path.GetFileName(entry));
     }
 
     // Other tools write a run.json too, so the name alone says nothing.

@@ -58,7 +58,8 @@ public sealed class LanguageModel : nn.Module<Tensor, Tensor>
     public Device Device => _tokenEmbedding.device;
 
     /// <summary>
-    /// The type of matrix products: float32, or bfloat16 with float32 master weights. Norms, ladders, logits and the loss stay in float32.
+    /// The type of matrix products: float32, or bfloat16 with float32 master weights. Norms, ladders and the loss stay in float32;
+    /// logits are handed out in float32 after a product in this type.
     /// </summary>
     public ScalarType ComputeType
     {

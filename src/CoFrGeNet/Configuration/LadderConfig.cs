@@ -33,13 +33,13 @@ public sealed record LadderConfig
     public PoleGuard Guard { get; init; } = PoleGuard.Default;
 
     /// <summary>Standard deviation of the initial ladder weights w_k; above 0.</summary>
-    public double WeightStd { get; init; } = 0.03;
+    public double WeightStd { get; init; } = 0.05;
 
     /// <summary>Initial value of a learned bias on every partial denominator; absent: no bias, as in the paper's parameter count.</summary>
     public double? Bias { get; init; }
 
     /// <summary>Standard deviation of the initial V, the map from ladder outputs to the layer's output; 0 is allowed.</summary>
-    public double OutputStd { get; init; } = 0.02;
+    public double OutputStd { get; init; } = 0.05;
 
     /// <summary>Whether outputs outside training are clipped to the range that each ladder took in training (PAPER section 1).</summary>
     public bool ClipToTrainedRange { get; init; } = true;

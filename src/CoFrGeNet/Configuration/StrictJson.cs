@@ -221,6 +221,12 @@ public static class StrictJson
     // Source-generated JSON gives absent init-only members the default of their type, not their initializer, so they are written in.
     private static void AddDefaults(JsonObject members, JsonTypeInfo type)
     {
+        if (type.Type.GetConstructor(Type.EmptyTypes) is null)
+        {
+            // A positional record: its defaults are those of its constructor, which the serializer calls.
+            return;
+        }
+
         var defaults = (JsonObject)JsonSerializer.SerializeToNode(Activator.CreateInstance(type.Type), type)!;
         foreach (var property in type.Properties.Where(property => !property.IsRequired && !members.ContainsKey(property.Name)))
         {

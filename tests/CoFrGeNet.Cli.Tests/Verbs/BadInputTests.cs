@@ -54,7 +54,7 @@ public sealed class BadInputTests : IDisposable
         Directory.CreateDirectory(_runs.File("run"));
         var precious = _runs.Write("run/thesis.txt", "mine");
         AssertTrainRefused("is not empty; give another folder with --out, overwrite it with --force, or continue it with --resume.");
-        AssertTrainRefused("was not written by cofrgenet, so --force does not delete it", "--force");
+        AssertTrainRefused("which cofrgenet did not write, so --force does not delete it", "--force");
         Assert.Equal("mine", File.ReadAllText(precious));
         AssertTrainRefused("is a file; give a folder", "--out", _runs.Text);
     }

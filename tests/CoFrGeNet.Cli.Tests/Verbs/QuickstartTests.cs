@@ -1,0 +1,78 @@
+namespace CoFrGeNet.Cli.Tests.Verbs;
+
+public sealed class QuickstartTests : IDisposable
+{
+    private readonly TinyRuns _runs = new();
+
+    // The embedded contestants are 128 wide with a context of 128: the text needs a few windows in both parts.
+    private string Text => _runs.Write("long.txt", string.Concat(Enumerable.Range(0, 900).Select(i => $"Line {i} says that {i * 7 % 13} follows {i * 5 % 11}.\n\n")));
+
+    public void Dispose() => _runs.Dispose();
+
+    [Fact]
+    public void Three_models_see_the_same_tokens_and_are_compared()
+    {
+        var run = ToolRun.Of(Quickstart("--steps", "2", "--json")).Succeeded();
+        var document = run.Json;
+        var models = document.GetProperty("models").EnumerateArray().ToArray();
+        Assert.Equal(["GPT-2", "CoFrGeNet-F", "CoFrGeNet"], models.Select(model => model.GetProperty("name").GetString()!));
+        Assert.All(models, model => Assert.Equal(2 * 1024, model.GetProperty("tokens").GetInt64()));
+        Assert.All(models, model => Assert.Equal(0, model.GetProperty("skippedSteps").GetInt32()));
+        Assert.All(models, model => Assert.True(model.GetProperty("peakMemoryBytes").GetInt64() > 1 << 20));
+
+        // What is called CoFrGeNet-F has at most 2/3 of the transformer's block parameters, CoFrGeNet at most 1/2.
+        var blocks = models.Select(model => model.GetProperty("blockParameters").GetDouble()).ToArray();
+        Assert.True(blocks[1] <= blocks[0] * 2 / 3, $"{blocks[1]} of {blocks[0]}");
+        Assert.True(blocks[2] <= blocks[0] / 2, $"{blocks[2]} of {blocks[0]}");
+        foreach (var model in models)
+        {
+            var loss = model.GetProperty("validationLoss").GetDouble();
+            Assert.Equal(Math.Exp(loss), model.GetProperty("perplexity").GetDouble(), 1e-9);
+            Assert.True(File.Exists(_runs.File($"quick/{model.GetProperty("name").GetString()}/final/model.safetensors")));
+        }
+
+        // A PNG's first bytes.
+        Assert.Equal<byte>([0x89, 0x50, 0x4E, 0x47], File.ReadAllBytes(_runs.File("quick/loss.png"))[..4]);
+        Assert.Equal(_runs.File("quick"), document.GetProperty("folder").GetString());
+    }
+
+    [Fact]
+    public void An_interrupted_quickstart_goes_on_where_it_was()
+    {
+        using var stop = new CancellationTokenSource();
+        using var error = new CancellingWriter("CoFrGeNet-F: step 1: validation", stop);
+        var interrupted = ToolRun.Of(error, stop.Token, Quickstart("--steps", "2"));
+        Assert.Equal(130, interrupted.Code);
+        Assert.Contains($"cofrgenet quickstart --out {_runs.File("quick")} --resume", interrupted.Error);
+
+        var resumed = ToolRun.Of("quickstart", "--out", _runs.File("quick"), "--resume", "--threads", "1", "--json").Succeeded();
+        Assert.Contains("CoFrGeNet-F: step 1: resumed at step 1", resumed.Error);
+        Assert.DoesNotContain("GPT-2: step", resumed.Error);
+        Assert.Equal(3, resumed.Json.GetProperty("models").GetArrayLength());
+    }
+
+    [Theory]
+    [InlineData("--minutes is -1; allowed is a number above 0", "--minutes", "-1")]
+    [InlineData("--steps is 0; allowed is 1 or more", "--steps", "0")]
+    public void Numbers_out_of_range(string expected, params string[] more)
+    {
+        var run = ToolRun.Of(Quickstart(more));
+        Assert.Equal(2, run.Code);
+        Assert.Contains(expected, Assert.Single(run.ErrorLines));
+    }
+
+    [Fact]
+    public void Nothing_is_overwritten_unasked()
+    {
+        Directory.CreateDirectory(_runs.File("quick"));
+        _runs.Write("quick/mine.txt", "precious");
+        var run = ToolRun.Of(Quickstart("--steps", "2"));
+        Assert.Equal(2, run.Code);
+        Assert.Contains("is not empty", Assert.Single(run.ErrorLines));
+        Assert.Equal(2, ToolRun.Of(Quickstart("--steps", "2", "--force")).Code);
+        Assert.Equal("precious", File.ReadAllText(_runs.File("quick/mine.txt")));
+        Assert.Contains("holds no quickstart", ToolRun.Of("quickstart", "--resume", "--out", _runs.File("quick")).Error);
+    }
+
+    private string[] Quickstart(params string[] more) => ["quickstart", "--data", Text, "--out", _runs.File("quick"), "--threads", "1", .. more];
+}
