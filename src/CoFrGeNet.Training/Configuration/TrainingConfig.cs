@@ -66,7 +66,7 @@ public sealed record TrainingConfig
     /// <summary>The learning rate at the end as a share of the peak.</summary>
     public double MinimumLearningRateShare { get; init; } = 0.1;
 
-    /// <summary>Steps over which the learning rate rises from 0 to the peak; absent: an eighth of the steps, at most 500.</summary>
+    /// <summary>Steps over which the learning rate rises from 0 to the peak; absent: a sixth of the steps, at most 500.</summary>
     public int? WarmupSteps { get; init; }
 
     /// <summary>How the learning rate moves after the warm-up.</summary>
@@ -125,7 +125,7 @@ public sealed record TrainingConfig
     public int ResolveSequenceLength(ModelConfig model) => SequenceLength ?? model.ContextLength;
 
     /// <summary>Warm-up steps with the default resolved.</summary>
-    public int ResolveWarmupSteps() => WarmupSteps ?? Math.Clamp(Steps / 8, 1, 500);
+    public int ResolveWarmupSteps() => WarmupSteps ?? Math.Clamp(Steps / 6, 1, 500);
 
     /// <summary>Sequences in one forward pass with the default resolved.</summary>
     /// <param name="model">The model.</param>

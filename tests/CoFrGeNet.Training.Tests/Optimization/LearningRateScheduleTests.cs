@@ -44,11 +44,11 @@ public class LearningRateScheduleTests
     }
 
     [Theory]
-    [InlineData(1000, 125)]
-    [InlineData(39, 4)]
+    [InlineData(1000, 166)]
+    [InlineData(39, 6)]
     [InlineData(1, 1)]
     [InlineData(100000, 500)]
-    public void The_warm_up_is_an_eighth_of_the_steps_and_500_at_most(int steps, int warmup)
+    public void The_warm_up_is_a_sixth_of_the_steps_and_500_at_most(int steps, int warmup)
     {
         var config = new TrainingConfig { Steps = steps, LearningRate = 1 };
         Assert.Equal(warmup, config.ResolveWarmupSteps());
