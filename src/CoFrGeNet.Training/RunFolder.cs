@@ -15,7 +15,7 @@ public sealed class RunFolder
 
     private static readonly HashSet<string> OwnNames = new(StringComparer.Ordinal)
     {
-        "checkpoints", "final", "loss.png", "metrics.jsonl", "quickstart.json", "result.json", "sample.txt", "tensorboard",
+        "checkpoints", ConfigFile, "final", "loss.png", "metrics.jsonl", "quickstart.json", "result.json", "sample.txt", "tensorboard",
     };
 
     private RunFolder(string path)
@@ -91,7 +91,14 @@ public sealed class RunFolder
             Directory.Delete(path, recursive: true);
         }
 
-        Directory.CreateDirectory(path);
+        try
+        {
+            Directory.CreateDirectory(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new UserErrorException($"The folder {path} cannot be created ({e.Message.TrimEnd('.')}); give another one with --out.", e);
+        }
     }
 
     /// <summary>Checks what <see cref="PrepareEmpty"/> checks and changes nothing, so that a mistake is told before long work starts.</summary>
@@ -101,6 +108,11 @@ public sealed class RunFolder
     /// <exception cref="UserErrorException">It has content and force was not given, or content that no run wrote.</exception>
     public static void RequireFree(string path, bool force, string alternative)
     {
+        if (string.IsNullOrWhiteSpace(path))
+        {
+            throw new UserErrorException("--out is empty; give the path of a folder.");
+        }
+
         if (File.Exists(path))
         {
             throw new UserErrorException($"{path} is a file; give a folder with --out.");
@@ -113,22 +125,19 @@ public sealed class RunFolder
                 throw new UserErrorException($"{path} is not empty; give another folder with --out, overwrite it with --force, {alternative}.");
             }
 
-            if (Directory.EnumerateFileSystemEntries(path).FirstOrDefault(entry => !IsOurs(entry)) is { } stranger)
+            if (Directory.EnumerateFileSystemEntries(path).FirstOrDefault(entry => !IsOurs(path, entry)) is { } stranger)
             {
                 throw new UserErrorException($"{path} holds {Path.GetFileName(stranger)}, which cofrgenet did not write, so --force does not delete it; give another folder with --out.");
             }
         }
     }
 
-    private static bool IsOurs(string entry)
+    // Names alone say nothing: they count only beside a run.json or quickstart.json of ours, and runs inside only in a comparison's folder.
+    private static bool IsOurs(string path, string entry)
     {
-        if (Directory.Exists(entry) && HoldsRun(entry))
-        {
-            // A contestant of a comparison.
-            return true;
-        }
-
-        return Path.GetFileName(entry) == ConfigFile ? HoldsRun(Path.GetDirectoryName(entry)!) : OwnNames.Contains(Path.GetFileName(entry));
+        var isComparison = File.Exists(Path.Combine(path, "quickstart.json"));
+        return (isComparison && Directory.Exists(entry) && HoldsRun(entry))
+            || ((isComparison || HoldsRun(path)) && OwnNames.Contains(Path.GetFileName(entry)));
     }
 
     // Other tools write a run.json too, so the name alone says nothing.

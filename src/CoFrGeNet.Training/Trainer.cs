@@ -11,6 +11,8 @@ namespace CoFrGeNet.Training;
 /// <remarks>Not thread-safe. Owns its model and optimizer.</remarks>
 public sealed class Trainer : IDisposable
 {
+    private const int MostSkippedInARow = 20;
+
     private readonly RunConfig _config;
     private readonly TextData _data;
     private readonly RunFolder? _folder;
@@ -26,6 +28,7 @@ public sealed class Trainer : IDisposable
     private readonly int _microBatch;
     private int _step;
     private int _skippedSteps;
+    private int _skippedInARow;
     private double _maxGradientNorm;
     private int _savedStep = -1;
 
@@ -108,6 +111,12 @@ public sealed class Trainer : IDisposable
             return false;
         }
 
+        if (state.TextFingerprint is { } fingerprint && fingerprint != _data.Fingerprint)
+        {
+            throw new UserErrorException(
+                $"The text {_config.Data.Source} is not the one that the run in {_folder.FullPath} was started with; restore it, or start another run in another --out.");
+        }
+
         _step = _savedStep = state.Step;
         _skippedSteps = state.SkippedSteps;
         _maxGradientNorm = state.MaxGradientNorm;
@@ -145,12 +154,17 @@ public sealed class Trainer : IDisposable
             }
         }
 
+        SaveCheckpoint();
         if (_step == training.Steps)
         {
-            Evaluate();
+            // A run that was complete before is measured again, and the log already has its last line.
+            LastEvaluation = Measure();
+            if (started < training.Steps)
+            {
+                _observer?.OnEvaluation(_step, LastEvaluation);
+            }
         }
 
-        SaveCheckpoint();
         return _step == training.Steps;
     }
 
@@ -168,8 +182,7 @@ public sealed class Trainer : IDisposable
     /// <summary>Measures the model on the held-out text.</summary>
     public EvaluationResult Evaluate()
     {
-        var training = _config.Training;
-        LastEvaluation = Evaluation.Run(Model, _data.Validation, training.ResolveSequenceLength(_config.Model), training.EvaluationTokens);
+        LastEvaluation = Measure();
         _observer?.OnEvaluation(_step, LastEvaluation);
         return LastEvaluation;
     }
@@ -180,6 +193,9 @@ public sealed class Trainer : IDisposable
         _optimizer.Dispose();
         Model.Dispose();
     }
+
+    private EvaluationResult Measure() => Evaluation.Run(
+        Model, _data.Validation, _config.Training.ResolveSequenceLength(_config.Model), _config.Training.EvaluationTokens);
 
     private TrainingProgress TrainStep()
     {
@@ -207,10 +223,17 @@ public sealed class Trainer : IDisposable
         if (norms.IsFinite)
         {
             _optimizer.Step(learningRate);
+            _skippedInARow = 0;
         }
         else
         {
             _skippedSteps++;
+            if (++_skippedInARow >= MostSkippedInARow)
+            {
+                throw new TrainingFailedException(
+                    $"The gradients of {MostSkippedInARow} steps in a row are not finite, the last at step {_step}. Lower training.learningRate or choose the smooth guard, then resume from the last checkpoint.");
+            }
+
             _observer?.OnMessage(_step, "step skipped: a gradient is not finite");
         }
 
@@ -270,6 +293,7 @@ public sealed class Trainer : IDisposable
             Tokens = (long)_step * _config.Training.TokensPerStep,
             SkippedSteps = _skippedSteps,
             MaxGradientNorm = _maxGradientNorm,
+            TextFingerprint = _data.Fingerprint,
             ParameterSteps = _optimizer.State.ToDictionary(entry => entry.Name, entry => entry.Steps),
         };
         var path = _folder.Checkpoints.Save(Model, _optimizer, state, _config.Training.KeepCheckpoints);

@@ -118,8 +118,16 @@ public sealed class TrainingRun : IDisposable
             $"{Path.GetFileName(Folder.FullPath)}: validation loss {Trainer.LastEvaluation!.Loss:F3}",
             [new LossSeries("training", _log.TrainingLosses, Dashed: true), new LossSeries("validation", _log.ValidationLosses)]);
         var options = new SamplingOptions { Seed = Config.Training.Seed, MaxTokens = SampleTokens };
-        Sample = new TextGenerator(new TorchLanguageModel(Trainer.Model), _data.Tokenizer).Generate(string.Empty, options, CancellationToken.None).Text;
-        DurableFile.Write(Folder.SampleFile, System.Text.Encoding.UTF8.GetBytes(Sample));
+        try
+        {
+            Sample = new TextGenerator(new TorchLanguageModel(Trainer.Model), _data.Tokenizer).Generate(string.Empty, options, CancellationToken.None).Text;
+            DurableFile.Write(Folder.SampleFile, System.Text.Encoding.UTF8.GetBytes(Sample));
+        }
+        catch (ArithmeticException)
+        {
+            // The last step diverged: the figures say so, and there is nothing to sample.
+        }
+
         return true;
     }
 

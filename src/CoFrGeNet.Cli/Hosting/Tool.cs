@@ -72,6 +72,10 @@ internal static class Tool
         {
             return Report(error, ExitCode.BadInput, console);
         }
+        catch (ArithmeticException error) when (error.Message.Contains("weights are damaged", StringComparison.Ordinal))
+        {
+            return Report(error, ExitCode.BadInput, console);
+        }
         catch (Exception error) when (error is TrainingFailedException or IOException or UnauthorizedAccessException)
         {
             // The run or the machine failed, not the program: its stack would tell the user nothing.

@@ -45,6 +45,12 @@ internal sealed class TorchOptions
         return Device(arguments.GetValue(_device)!);
     }
 
+    /// <summary>The same options for another command line, with a space before each; empty if none was given.</summary>
+    /// <param name="arguments">The parsed command line.</param>
+    public string Repeat(ParseResult arguments) =>
+        (arguments.GetValue(_threads) is { } threads ? $" --threads {threads}" : string.Empty)
+        + (arguments.GetValue(_device) is { } device && device != "cpu" ? $" --device {device}" : string.Empty);
+
     private static torch.Device Device(string name)
     {
         var parts = name.Split(':');

@@ -17,7 +17,7 @@ internal sealed class QuickstartRun
     public const string PlanFile = "quickstart.json";
 
     // Of the time after the measurement: the rest goes to evaluation, checkpoints and samples.
-    private const double TrainingShare = 0.86;
+    private const double TrainingShare = 0.82;
     private const double MeasuredSeconds = 3;
     private const int FewestSteps = 20;
 
@@ -27,7 +27,7 @@ internal sealed class QuickstartRun
 
     /// <summary>Creates the run.</summary>
     /// <param name="console">Where progress goes.</param>
-    /// <param name="folder">Where everything is written; it exists.</param>
+    /// <param name="folder">Where everything is written.</param>
     public QuickstartRun(ToolConsole console, string folder)
     {
         _console = console;
@@ -44,17 +44,25 @@ internal sealed class QuickstartRun
     /// <param name="minutes">How long all of it may take.</param>
     /// <param name="steps">Optimizer steps; null: as many as fit the time.</param>
     /// <param name="data">The text; null: the SDK's documentation.</param>
+    /// <param name="force">Whether an earlier quickstart in the folder may be deleted.</param>
+    /// <param name="resume">Whether the plan in the folder is followed.</param>
     /// <param name="device">Where the models live.</param>
     /// <returns>The results, or null when it was stopped.</returns>
-    public IReadOnlyList<ArmResult>? Run(double minutes, int? steps, string? data, torch.Device device)
+    public IReadOnlyList<ArmResult>? Run(double minutes, int? steps, string? data, bool force, bool resume, torch.Device device)
     {
-        var plan = ReadPlan();
+        var plan = resume ? ReadPlan() : null;
         data = plan is null ? data : (string?)plan["data"];
         var arms = QuickstartArms.Build(data, []);
         _console.Error.WriteLine(arms[0].Config.Data.Source == DataConfig.SdkDocumentation ? "reading the .NET SDK's documentation" : $"reading {arms[0].Config.Data.Source}");
         var text = TextData.Load(arms[0].Config.Data);
         Description = text.Description;
         _console.Error.WriteLine($"{text.Description}: {text.Train.Count:N0} tokens to train on, {text.Validation.Count:N0} held out by document");
+        if (plan is null)
+        {
+            // Only now, with the text at hand, may an earlier quickstart go.
+            RunFolder.PrepareEmpty(_folder, force, "or go on with --resume");
+        }
+
         var runner = new ArmRunner(_folder, text, device);
         var count = plan is null ? steps ?? FittingSteps(arms, runner, minutes) : (int)plan["steps"]!;
         if (plan is null)
@@ -107,7 +115,15 @@ internal sealed class QuickstartRun
     private JsonObject? ReadPlan()
     {
         var path = Path.Combine(_folder, PlanFile);
-        return File.Exists(path) ? StrictJson.Parse(File.ReadAllText(path), path) : null;
+        if (!File.Exists(path))
+        {
+            return null;
+        }
+
+        var plan = StrictJson.Parse(File.ReadAllText(path), path);
+        return plan["steps"] is JsonValue steps && steps.TryGetValue<int>(out var count) && count > 0
+            ? plan
+            : throw new UserErrorException($"{path} has no number of steps, so it is damaged; start another quickstart in another --out.");
     }
 
     private void StorePlan(int steps, string? data) => DurableFile.Write(

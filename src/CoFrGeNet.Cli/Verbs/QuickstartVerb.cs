@@ -46,9 +46,9 @@ internal sealed class QuickstartVerb : Verb
         var folder = Folder(arguments);
         var device = _torch.Start(arguments);
         var run = new QuickstartRun(Tool, folder);
-        if (run.Run(minutes, steps, arguments.GetValue(_data), device) is not { } results)
+        if (run.Run(minutes, steps, FullPath(arguments.GetValue(_data)), arguments.GetValue(_force), arguments.GetValue(_resume), device) is not { } results)
         {
-            Tool.Error.WriteLine($"stopped, saved; go on with: cofrgenet quickstart --out {folder} --resume");
+            Tool.Error.WriteLine($"stopped, saved; go on with: cofrgenet quickstart --out {folder} --resume{_torch.Repeat(arguments)}");
             return ExitCode.Interrupted;
         }
 
@@ -67,11 +67,19 @@ internal sealed class QuickstartVerb : Verb
         return ExitCode.Done;
     }
 
+    // The plan is read again from wherever the resume is typed.
+    private static string? FullPath(string? data) => data is null or DataConfig.SdkDocumentation ? data : Path.GetFullPath(data);
+
     private string Folder(ParseResult arguments)
     {
         var given = arguments.GetValue(_out);
         if (arguments.GetValue(_resume))
         {
+            if (arguments.GetResult(_steps) is not null || arguments.GetResult(_data) is not null || arguments.GetValue(_force))
+            {
+                throw new UserErrorException("--resume follows the plan in --out, so --steps, --data and --force do not go with it; leave them out.");
+            }
+
             var existing = given ?? throw new UserErrorException("--resume needs the folder of the quickstart; give it with --out DIR.");
             return File.Exists(Path.Combine(existing, QuickstartRun.PlanFile))
                 ? Path.GetFullPath(existing)
@@ -79,7 +87,7 @@ internal sealed class QuickstartVerb : Verb
         }
 
         var folder = given ?? Path.Combine("runs", "quickstart-" + DateTime.Now.ToString("yyyyMMdd-HHmmss", CultureInfo.InvariantCulture));
-        RunFolder.PrepareEmpty(folder, arguments.GetValue(_force), "or go on with --resume");
+        RunFolder.RequireFree(folder, arguments.GetValue(_force), "or go on with --resume");
         return Path.GetFullPath(folder);
     }
 }

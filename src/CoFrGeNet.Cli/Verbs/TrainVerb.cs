@@ -110,7 +110,7 @@ internal sealed class TrainVerb : Verb
 
         if (!complete)
         {
-            Tool.Error.WriteLine($"stopped at step {training.Trainer.Step} of {training.Config.Training.Steps}, saved; go on with: cofrgenet train --out {training.Folder.FullPath} --resume");
+            Tool.Error.WriteLine($"stopped at step {training.Trainer.Step} of {training.Config.Training.Steps}, saved; go on with: cofrgenet train --out {training.Folder.FullPath} --resume{_torch.Repeat(arguments)}");
         }
 
         return complete ? ExitCode.Done : ExitCode.Interrupted;

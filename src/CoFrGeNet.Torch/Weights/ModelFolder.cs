@@ -51,11 +51,14 @@ public static class ModelFolder
                     : $"There is no folder {folder}; give a model folder, for example RUN/final.");
         }
 
-        var config = StrictJson.Read(StrictJson.Parse(File.ReadAllText(path), path), ConfigJsonContext.Default.ModelFolderConfig, path);
-        if (config.ModelType != ModelFolderConfig.CoFrGeNetType)
+        var root = StrictJson.Parse(File.ReadAllText(path), path);
+        if (root["model_type"]?.ToString() is var type && type != ModelFolderConfig.CoFrGeNetType)
         {
-            throw new UserErrorException($"{path}: model_type is '{config.ModelType}'; only '{ModelFolderConfig.CoFrGeNetType}' can be read.");
+            throw new UserErrorException(
+                $"{path}: model_type is '{type}'; only '{ModelFolderConfig.CoFrGeNetType}' can be read, give a folder that training wrote as RUN/final.");
         }
+
+        var config = StrictJson.Read(root, ConfigJsonContext.Default.ModelFolderConfig, path);
 
         config.Model.Validate();
         return config;

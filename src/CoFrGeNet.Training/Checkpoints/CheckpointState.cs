@@ -15,6 +15,9 @@ public sealed record CheckpointState
     /// <summary>Largest gradient norm after the warm-up, before clipping.</summary>
     public double MaxGradientNorm { get; init; }
 
+    /// <summary>Hash of the training tokens, so that a resume notices another text; absent in old checkpoints.</summary>
+    public string? TextFingerprint { get; init; }
+
     /// <summary>Updates of each parameter so far; those that were frozen have fewer.</summary>
     public required IReadOnlyDictionary<string, long> ParameterSteps { get; init; }
 }

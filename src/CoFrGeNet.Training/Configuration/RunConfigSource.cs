@@ -99,7 +99,8 @@ public sealed record RunConfigSource
                 root["data"] = data = [];
             }
 
-            data["source"] = Data;
+            // A run is resumed from wherever the command is typed.
+            data["source"] = Data == DataConfig.SdkDocumentation ? Data : Path.GetFullPath(Data);
         }
 
         foreach (var assignment in Overrides)

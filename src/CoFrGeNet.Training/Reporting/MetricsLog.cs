@@ -76,9 +76,9 @@ public sealed class MetricsLog : ITrainingObserver, IDisposable
         Write(new Dictionary<string, object?>
         {
             ["step"] = step,
-            ["validationLoss"] = result.Loss,
-            ["perplexity"] = result.Perplexity,
-            ["bitsPerByte"] = result.BitsPerByte,
+            ["validationLoss"] = Finite(result.Loss),
+            ["perplexity"] = Finite(result.Perplexity),
+            ["bitsPerByte"] = Finite(result.BitsPerByte),
         });
         _board.add_scalar("loss/validation", (float)result.Loss, step);
     }
@@ -99,7 +99,8 @@ public sealed class MetricsLog : ITrainingObserver, IDisposable
         try
         {
             using var document = JsonDocument.Parse(line);
-            return document.RootElement.TryGetProperty("step", out var step) ? step.GetInt32() : int.MaxValue;
+            return document.RootElement.ValueKind == JsonValueKind.Object
+                && document.RootElement.TryGetProperty("step", out var step) && step.TryGetInt32(out var number) ? number : int.MaxValue;
         }
         catch (JsonException)
         {

@@ -22,7 +22,7 @@ public sealed class ConfigCheck
     /// <param name="member">The member's JSON name.</param>
     /// <exception cref="UserErrorException">The value is out of range.</exception>
     public void AtLeast<T>(T value, T least, string member)
-        where T : INumber<T> => That(value >= least, member, $"{value}", $"{least} or more");
+        where T : INumber<T> => That(value >= least && T.IsFinite(value), member, $"{value}", $"{least} or more");
 
     /// <summary>Requires value &gt; bound.</summary>
     /// <param name="value">The value given.</param>

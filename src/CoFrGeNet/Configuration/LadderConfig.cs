@@ -56,5 +56,6 @@ public sealed record LadderConfig
         at.Between(Guard.Epsilon, LadderRange.MinEpsilon, LadderRange.MaxEpsilon, "guard.epsilon");
         at.Above(WeightStd, 0, "weightStd");
         at.AtLeast(OutputStd, 0, "outputStd");
+        at.That(Bias is null || double.IsFinite(Bias.Value), "bias", $"{Bias}", "a finite number");
     }
 }

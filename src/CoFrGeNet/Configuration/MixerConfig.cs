@@ -245,6 +245,9 @@ public sealed record CAttnUConfig : MixerConfig
     {
         at.Between(Depth, 2, 16, "depth");
         at.AtLeast(InitialNoise, 0, "initialNoise");
+        at.That(double.IsFinite(InitialWeight), "initialWeight", $"{InitialWeight}", "a finite number");
+        at.That(double.IsFinite(InitialDiagonal), "initialDiagonal", $"{InitialDiagonal}", "a finite number");
+        at.That(double.IsFinite(InitialTail), "initialTail", $"{InitialTail}", "a finite number");
         at.Between(InitialTailDecay, 0, 1, "initialTailDecay");
         at.Between(Guard.Epsilon, LadderRange.MinEpsilon, LadderRange.MaxEpsilon, "guard.epsilon");
     }

@@ -48,7 +48,7 @@ public sealed record ModelConfig
         var check = new ConfigCheck("model");
         check.AtLeast(VocabularySize, 2, "vocabularySize");
         check.AtLeast(ContextLength, 1, "contextLength");
-        check.AtLeast(Width, 1, "width");
+        check.Between(Width, 1, 1 << 20, "width");
         check.Above(InitialStd, 0, "initialStd");
         check.Above(Norm.Epsilon, 0, "norm.epsilon");
         check.That(Blocks.Count > 0, "blocks", "0 entries", "at least one block");

@@ -51,6 +51,15 @@ public sealed class QuickstartTests : IDisposable
         Assert.Equal(3, resumed.Json.GetProperty("models").GetArrayLength());
     }
 
+    [Fact]
+    public void A_mistake_under_force_costs_nothing()
+    {
+        ToolRun.Of(Quickstart("--steps", "1")).Succeeded();
+        var run = ToolRun.Of("quickstart", "--data", "nowhere.txt", "--out", _runs.File("quick"), "--force", "--threads", "1", "--steps", "1");
+        Assert.Equal(2, run.Code);
+        Assert.True(File.Exists(_runs.File("quick/result.json")));
+    }
+
     [Theory]
     [InlineData("--minutes is -1; allowed is a number above 0", "--minutes", "-1")]
     [InlineData("--steps is 0; allowed is 1 or more", "--steps", "0")]
@@ -71,6 +80,13 @@ public sealed class QuickstartTests : IDisposable
         Assert.Contains("is not empty", Assert.Single(run.ErrorLines));
         Assert.Equal(2, ToolRun.Of(Quickstart("--steps", "2", "--force")).Code);
         Assert.Equal("precious", File.ReadAllText(_runs.File("quick/mine.txt")));
+
+        // Nor is a folder of several runs: only a quickstart's own contestants go with it.
+        ToolRun.Of(_runs.Train("tiny", "all/first")).Succeeded();
+        var wholesale = ToolRun.Of(_runs.Train("tiny", "all", "--force"));
+        Assert.Equal(2, wholesale.Code);
+        Assert.Contains("holds first, which cofrgenet did not write", Assert.Single(wholesale.ErrorLines));
+        Assert.True(File.Exists(_runs.File("all/first/final/model.safetensors")));
         Assert.Contains("holds no quickstart", ToolRun.Of("quickstart", "--resume", "--out", _runs.File("quick")).Error);
     }
 

@@ -57,6 +57,30 @@ public sealed class TrainTests : IDisposable
     }
 
     [Fact]
+    public void A_resume_notices_another_text()
+    {
+        using var stop = new CancellationTokenSource();
+        using var error = new CancellingWriter("step 4: validation", stop);
+        Assert.Equal(130, ToolRun.Of(error, stop.Token, _runs.Train("tiny", "run")).Code);
+        File.WriteAllText(_runs.Text, File.ReadAllText(_runs.Text).Replace("says", "sings", StringComparison.Ordinal));
+        var resumed = ToolRun.Of("train", "--out", _runs.File("run"), "--resume", "--threads", "1");
+        Assert.Equal(2, resumed.Code);
+        Assert.Contains("is not the one that the run in", resumed.Error);
+    }
+
+    [Fact]
+    public void A_run_that_diverges_ends_with_its_checkpoint()
+    {
+        var run = ToolRun.Of(_runs.Train("tiny", "wild", "--set", "training.learningRate=1000", "--json"));
+        Assert.DoesNotContain("own mistake", run.Error);
+        Assert.Contains(run.Code, new[] { 0, 1 });
+        if (run.Code == 0)
+        {
+            Assert.Equal(12, run.Json.GetProperty("step").GetInt32());
+        }
+    }
+
+    [Fact]
     public async Task A_signal_saves_and_stops()
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "signals are sent with kill");

@@ -10,7 +10,7 @@ public class ModelConfigValidationTests
     [Theory]
     [InlineData("tiny", "vocabularySize=1", "model.vocabularySize is 1; allowed is 2 or more.")]
     [InlineData("tiny", "contextLength=0", "model.contextLength is 0; allowed is 1 or more.")]
-    [InlineData("tiny", "width=0", "model.width is 0; allowed is 1 or more.")]
+    [InlineData("tiny", "width=0", "model.width is 0; allowed is 1 to 1048576.")]
     [InlineData("tiny", "initialStd=0", "model.initialStd is 0; allowed is a number above 0.")]
     [InlineData("tiny", "initialStd=1e999", "model.initialStd is Infinity; allowed is a number above 0.")]
     [InlineData("tiny", "norm.epsilon=0", "model.norm.epsilon is 0; allowed is a number above 0.")]

@@ -36,7 +36,7 @@ public sealed class RunConfigSourceTests : IDisposable
         Assert.Equal(128, run.Config.Model.Width);
         Assert.Equal(3, run.Config.Model.LayerCount);
         Assert.IsType<CAttnUConfig>(run.Config.Model.Blocks[0].Mixer);
-        Assert.Equal("from-flag", run.Config.Data.Source);
+        Assert.Equal(Path.GetFullPath("from-flag"), run.Config.Data.Source);
         Assert.Equal("byte", run.Config.Data.Tokenizer);
         Assert.Equal((9, 128, 0.5), (run.Config.Training.Steps, run.Config.Training.TokensPerStep, run.Config.Training.LearningRate));
     }

@@ -33,7 +33,7 @@ public class TrainingConfigTests
     [InlineData("data.source=", "data.source is empty; allowed is 'sdk-docs' or a path.")]
     [InlineData("data.splitSeed=-1", "data.splitSeed is -1; allowed is 0 or more.")]
     [InlineData("data.validationFraction=1", "data.validationFraction is 1; allowed is a number above 0 and below 1.")]
-    [InlineData("model.width=0", "model.width is 0; allowed is 1 or more.")]
+    [InlineData("model.width=0", "model.width is 0; allowed is 1 to 1048576.")]
     public void A_value_out_of_range_is_named_with_what_is_allowed(string assignment, string message) =>
         Assert.Equal(message, Assert.Throws<UserErrorException>(() => Read(assignment).Validate()).Message);
 
