@@ -102,7 +102,7 @@ internal static class Tool
         var known = isRoot ? command.Subcommands.Select(verb => verb.Name) : command.Options.Select(option => option.Name);
         var stranger = parsed.UnmatchedTokens.FirstOrDefault(token => isRoot || token.StartsWith('-'));
         var message = stranger is null
-            ? parsed.Errors[0].Message.ReplaceLineEndings(" ").Replace(" as expected type 'System.Int32'", "; allowed is a whole number").Replace(" as expected type 'System.Double'", "; allowed is a number")
+            ? parsed.Errors[0].Message.ReplaceLineEndings(" ").Replace(" as expected type 'System.Int32'", "; allowed is a whole number").Replace(" as expected type 'System.Nullable`1[System.Int32]'", "; allowed is a whole number").Replace(" as expected type 'System.Double'", "; allowed is a number")
             : $"There is no {(isRoot ? "verb" : "option")} '{stranger}'; did you mean '{StrictJson.Nearest(stranger, known)}'?";
         console.Error.WriteLine($"{message} See '{Name}{(isRoot ? string.Empty : " " + command.Name)} --help'.");
         return ExitCode.BadInput;

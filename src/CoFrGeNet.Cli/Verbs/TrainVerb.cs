@@ -50,8 +50,8 @@ internal sealed class TrainVerb : Verb
         var folder = arguments.GetValue(_out) ?? Path.Combine(RunsFolder, run.Name);
         var force = arguments.GetValue(_force);
         RunFolder.RequireFree(folder, force, "or continue it with --resume");
-        var data = Load(run.Config);
         var device = _torch.Start(arguments);
+        var data = Load(run.Config);
         var display = new ProgressDisplay(Tool);
         using var training = TrainingRun.Start(folder, run.Config, data, force, display, device);
         return Train(training, display, arguments);
