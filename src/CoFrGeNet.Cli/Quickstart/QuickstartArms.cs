@@ -12,15 +12,14 @@ internal static class QuickstartArms
 
     /// <summary>Builds the contestants, the transformer first.</summary>
     /// <param name="data">The text to train on; null: the one in the files.</param>
-    /// <param name="overrides">Overrides for all of them.</param>
-    public static IReadOnlyList<ComparisonArm> Build(string? data, IReadOnlyList<string> overrides) =>
-        [.. Files.Select(entry => new ComparisonArm(entry.Name, Resolve(entry.File, data, overrides)))];
+    public static IReadOnlyList<ComparisonArm> Build(string? data) =>
+        [.. Files.Select(entry => new ComparisonArm(entry.Name, Resolve(entry.File, data)))];
 
-    private static RunConfig Resolve(string file, string? data, IReadOnlyList<string> overrides)
+    private static RunConfig Resolve(string file, string? data)
     {
         using var stream = typeof(QuickstartArms).Assembly.GetManifestResourceStream($"configs.{file}.json")
             ?? throw new InvalidOperationException($"The resource configs.{file}.json is missing.");
         using var reader = new StreamReader(stream);
-        return new RunConfigSource { Text = reader.ReadToEnd(), Data = data, Overrides = overrides }.Resolve().Config;
+        return new RunConfigSource { Text = reader.ReadToEnd(), Data = data }.Resolve().Config;
     }
 }

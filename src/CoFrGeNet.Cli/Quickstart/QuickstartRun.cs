@@ -52,14 +52,15 @@ internal sealed class QuickstartRun
     {
         var plan = resume ? ReadPlan() : null;
         data = plan is null ? data : (string?)plan["data"];
-        var arms = QuickstartArms.Build(data, []);
+        var arms = QuickstartArms.Build(data);
         _console.Error.WriteLine(arms[0].Config.Data.Source == DataConfig.SdkDocumentation ? "reading the .NET SDK's documentation" : $"reading {arms[0].Config.Data.Source}");
         var text = TextData.Load(arms[0].Config.Data);
         Description = text.Description;
         _console.Error.WriteLine($"{text.Description}: {text.Train.Count:N0} tokens to train on, {text.Validation.Count:N0} held out by document");
         if (plan is null)
         {
-            // Only now, with the text at hand, may an earlier quickstart go.
+            // Only now, with a text that fits, may an earlier quickstart go.
+            Trainer.CheckFit(arms[0].Config, text);
             RunFolder.PrepareEmpty(_folder, force, "or go on with --resume");
         }
 
@@ -112,14 +113,9 @@ internal sealed class QuickstartRun
         return steps;
     }
 
-    private JsonObject? ReadPlan()
+    private JsonObject ReadPlan()
     {
         var path = Path.Combine(_folder, PlanFile);
-        if (!File.Exists(path))
-        {
-            return null;
-        }
-
         var plan = StrictJson.Parse(File.ReadAllText(path), path);
         return plan["steps"] is JsonValue steps && steps.TryGetValue<int>(out var count) && count > 0
             ? plan

@@ -6,9 +6,6 @@ public interface ILadderLayer
     /// <summary>The parameters of each level, outermost (k = 1) first.</summary>
     IReadOnlyList<IReadOnlyList<Parameter>> LevelParameters { get; }
 
-    /// <summary>Number of ladders evaluated for one token.</summary>
-    long LadderCount { get; }
-
     /// <summary>Where the denominators' statistics are gathered; null: nowhere.</summary>
     PoleStatistics? Statistics { get; set; }
 

@@ -55,9 +55,6 @@ public sealed class Ladders : nn.Module<Tensor, Tensor>, ILadderLayer
     /// <summary>Number of outputs: L for projected ladders, L p for elementwise ones.</summary>
     public long Outputs => _config.Kind == LadderKind.Projected ? _config.Count : (long)_config.Count * _width;
 
-    /// <inheritdoc/>
-    public long LadderCount => Outputs;
-
     /// <summary>The parameters of each level, outermost (k = 1) first; biases included.</summary>
     public IReadOnlyList<IReadOnlyList<Parameter>> LevelParameters =>
         [.. Enumerable.Range(0, _config.Depth).Select(k => _biases is null ? (IReadOnlyList<Parameter>)[_levels[k]] : [_levels[k], _biases[k]])];

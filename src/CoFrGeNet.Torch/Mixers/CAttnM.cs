@@ -49,16 +49,8 @@ public sealed class CAttnM : TokenMixer
     public override Tensor forward(Tensor x, MixerCache? cache)
     {
         using var scope = NewDisposeScope();
-        var all = (cache?.Length ?? 0) + x.shape[1];
         var value = CausalAttention.SplitHeads(_value.forward(x), _heads);
         var query = CausalAttention.SplitHeads(_ladders.forward(x), _heads).to(value.dtype);
-        if (cache is not null)
-        {
-            value = cache.Append(0, value, 2);
-            cache.Advance(x.shape[1]);
-        }
-
-        var key = _positions.narrow(1, 0, all).to(value.dtype).unsqueeze(0).expand(x.shape[0], -1, -1, -1);
-        return CausalAttention.MergeHeads(CausalAttention.Attend(query, key, value, scale: 1)).MoveToOuterDisposeScope();
+        return CausalAttention.MergeHeads(CausalAttention.AttendPositions(query, value, _positions, cache)).MoveToOuterDisposeScope();
     }
 }

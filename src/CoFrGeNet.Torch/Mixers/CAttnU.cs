@@ -52,9 +52,6 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
         RegisterComponents();
     }
 
-    /// <summary>Ladders of one channel at one position: one for each ensemble.</summary>
-    public long LadderCount => 2;
-
     /// <summary>The parameters of ladder level k = 1 .. d - 1.</summary>
     public IReadOnlyList<IReadOnlyList<Parameter>> LevelParameters => [.. _levels.Select(level => (IReadOnlyList<Parameter>)[level])];
 

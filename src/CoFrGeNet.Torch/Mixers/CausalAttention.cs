@@ -32,6 +32,25 @@ internal static class CausalAttention
         return nn.functional.scaled_dot_product_attention(scaled, key, value, mask);
     }
 
+    /// <summary>Attention whose keys are learned for absolute positions: softmax(q P^T + causal mask) v. Only the values need a cache.</summary>
+    /// <param name="query">[B, h, t, s], in the type of the values.</param>
+    /// <param name="value">[B, h, t, v].</param>
+    /// <param name="positions">P: [h, T, s].</param>
+    /// <param name="cache">The values of earlier tokens, to which these are appended; null: there are none.</param>
+    /// <returns>[B, h, t, v].</returns>
+    public static Tensor AttendPositions(Tensor query, Tensor value, Tensor positions, MixerCache? cache)
+    {
+        if (cache is not null)
+        {
+            var count = value.shape[2];
+            value = cache.Append(0, value, 2);
+            cache.Advance(count);
+        }
+
+        var key = positions.narrow(1, 0, value.shape[2]).to(value.dtype).unsqueeze(0).expand(value.shape[0], -1, -1, -1);
+        return Attend(query, key, value, scale: 1);
+    }
+
     /// <summary>True where new token i (at position S - t + i) may see token j.</summary>
     /// <returns>Boolean [t, S].</returns>
     public static Tensor CausalMask(long t, long all, Device device) =>

@@ -48,17 +48,9 @@ public sealed class Synthesizer : TokenMixer
     public override Tensor forward(Tensor x, MixerCache? cache)
     {
         using var scope = NewDisposeScope();
-        var all = (cache?.Length ?? 0) + x.shape[1];
         var query = CausalAttention.SplitHeads(nn.functional.relu(_hidden.forward(x)), _heads);
         var value = CausalAttention.SplitHeads(_value.forward(x), _heads);
-        if (cache is not null)
-        {
-            value = cache.Append(0, value, 2);
-            cache.Advance(x.shape[1]);
-        }
-
-        var key = _positions.narrow(1, 0, all).to(query.dtype).unsqueeze(0).expand(x.shape[0], -1, -1, -1);
-        var mixed = CausalAttention.Attend(query, key, value, scale: 1);
+        var mixed = CausalAttention.AttendPositions(query, value, _positions, cache);
         return _output.forward(CausalAttention.MergeHeads(mixed)).MoveToOuterDisposeScope();
     }
 }
