@@ -26,6 +26,7 @@ public sealed class LanguageModel : nn.Module<Tensor, Tensor>
     [ComponentName(Name = "head")]
     private readonly Linear? _head;
 
+    private readonly HeadLoss _headLoss = new();
     private ScalarType _computeType = ScalarType.Float32;
 
     /// <summary>Builds a model with freshly drawn parameters.</summary>
@@ -107,7 +108,7 @@ public sealed class LanguageModel : nn.Module<Tensor, Tensor>
         }
 
         using var scope = NewDisposeScope();
-        var x = _tokenEmbedding.index_select(0, tokens.flatten()).view(tokens.shape[0], length, Config.Width);
+        var x = EmbeddingNode.Rows(_tokenEmbedding, tokens.flatten()).view(tokens.shape[0], length, Config.Width);
         if (_positionEmbedding is not null)
         {
             x = x + _positionEmbedding.narrow(0, offset, length);
@@ -128,8 +129,7 @@ public sealed class LanguageModel : nn.Module<Tensor, Tensor>
     public Tensor Logits(Tensor hidden)
     {
         using var scope = NewDisposeScope();
-        var type = _computeType == ScalarType.BFloat16 ? ScalarType.BFloat16 : hidden.dtype;
-        return Linear.Apply(hidden, _head?.Weight ?? _tokenEmbedding, null, type).to(ScalarType.Float32).MoveToOuterDisposeScope();
+        return Linear.Apply(hidden, HeadWeight, null, HeadType(hidden)).to(ScalarType.Float32).MoveToOuterDisposeScope();
     }
 
     /// <summary>Mean cross entropy of the next token, in nats.</summary>
@@ -139,9 +139,24 @@ public sealed class LanguageModel : nn.Module<Tensor, Tensor>
     public Tensor Loss(Tensor tokens, Tensor targets)
     {
         using var scope = NewDisposeScope();
-        var logits = Logits(Hidden(tokens));
-        return nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten()).MoveToOuterDisposeScope();
+        var hidden = Hidden(tokens);
+        return _headLoss.Mean(hidden.flatten(0, 1), HeadWeight, targets.flatten(), HeadType(hidden)).MoveToOuterDisposeScope();
     }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            _headLoss.Dispose();
+        }
+
+        base.Dispose(disposing);
+    }
+
+    private Parameter HeadWeight => _head?.Weight ?? _tokenEmbedding;
+
+    private ScalarType HeadType(Tensor hidden) => _computeType == ScalarType.BFloat16 ? ScalarType.BFloat16 : hidden.dtype;
 
     internal static ModuleOptions Options(ModelConfig config, Device? device) => new()
     {

@@ -1,3 +1,6 @@
+using CoFrGeNet.Kernels;
+using CoFrGeNet.Torch.Native;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace CoFrGeNet.Training;
@@ -49,15 +52,22 @@ public sealed class AdamW : IDisposable
         }
     }
 
-    /// <summary>Forgets all gradients.</summary>
+    /// <summary>
+    /// Sets all gradients to 0. They keep their memory, which the next backward pass adds to; those of frozen parameters are released.
+    /// </summary>
     public void ClearGradients()
     {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
         foreach (var (_, parameter, _) in _parameters)
         {
-            if (parameter.grad is { } gradient)
+            if (!parameter.requires_grad)
             {
-                gradient.Dispose();
                 parameter.grad = null;
+            }
+            else if (parameter.grad is { } gradient)
+            {
+                gradient.zero_();
             }
         }
     }
@@ -89,22 +99,40 @@ public sealed class AdamW : IDisposable
         }
     }
 
-    private void Update(Parameter parameter, Tensor gradient, Moments moments, double learningRate)
+    private unsafe void Update(Parameter parameter, Tensor gradient, Moments moments, double learningRate)
     {
-        double beta1 = _config.Beta1, beta2 = _config.Beta2;
-        moments.Mean.mul_(beta1).add_(gradient, alpha: 1 - beta1);
-        moments.Square.mul_(beta2).addcmul_(gradient, gradient, value: 1 - beta2);
-        if (parameter.dim() >= 2 && _config.WeightDecay > 0)
+        var decay = parameter.dim() >= 2 ? _config.WeightDecay : 0;
+        var step = new AdamWStep(learningRate, _config.Beta1, _config.Beta2, _config.Epsilon, decay, moments.Steps);
+        if (IsPlain(parameter) && IsPlain(gradient) && IsPlain(moments.Mean) && IsPlain(moments.Square))
         {
-            parameter.mul_(1 - (learningRate * _config.WeightDecay));
+            AdamWKernel.Apply(
+                TensorMemory.Pointer<float>(parameter), TensorMemory.Pointer<float>(gradient),
+                TensorMemory.Pointer<float>(moments.Mean), TensorMemory.Pointer<float>(moments.Square),
+                parameter.numel(), step, get_num_threads());
+            return;
         }
 
-        var correction1 = 1 - Math.Pow(beta1, moments.Steps);
-        var correction2 = 1 - Math.Pow(beta2, moments.Steps);
-        using var denominator = moments.Square.sqrt();
-        denominator.div_(Math.Sqrt(correction2)).add_(_config.Epsilon);
-        parameter.addcdiv_(moments.Mean, denominator, value: -learningRate / correction1);
+        UpdateByTensors(parameter, gradient, moments, step);
     }
+
+    // The same for any device and type.
+    private static void UpdateByTensors(Parameter parameter, Tensor gradient, Moments moments, AdamWStep step)
+    {
+        using var scope = NewDisposeScope();
+        moments.Mean.mul_(step.Beta1).add_(gradient, alpha: 1 - step.Beta1);
+        moments.Square.mul_(step.Beta2).addcmul_(gradient, gradient, value: 1 - step.Beta2);
+        if (step.WeightDecay > 0)
+        {
+            parameter.mul_(1 - (step.LearningRate * step.WeightDecay));
+        }
+
+        var denominator = moments.Square.sqrt();
+        denominator.div_(Math.Sqrt(1 - Math.Pow(step.Beta2, step.Steps))).add_(step.Epsilon);
+        parameter.addcdiv_(moments.Mean, denominator, value: -step.LearningRate / (1 - Math.Pow(step.Beta1, step.Steps)));
+    }
+
+    private static bool IsPlain(Tensor tensor) =>
+        tensor.device_type == DeviceType.CPU && tensor.dtype == ScalarType.Float32 && tensor.is_contiguous();
 
     private sealed record Moments(Tensor Mean, Tensor Square)
     {

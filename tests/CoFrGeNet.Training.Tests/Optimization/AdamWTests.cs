@@ -67,8 +67,12 @@ public class AdamWTests
         optimizer.Step(0.1);
         Assert.Equal(["first"], optimizer.State.Select(entry => entry.Name));
         Assert.All(TrainingSamples.Values(second), value => Assert.Equal(1, value));
+        second.grad = ones(2, 2);
+        second.requires_grad = false;
         optimizer.ClearGradients();
-        Assert.Null(first.grad);
+        Assert.Null(second.grad);
+        // The memory of the others is kept for the next pass.
+        Assert.All(TrainingSamples.Values(first.grad!), value => Assert.Equal(0, value));
     }
 
     [Fact]

@@ -1,0 +1,235 @@
+using System.Diagnostics;
+using CoFrGeNet.Kernels;
+using CoFrGeNet.Torch.Native;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace CoFrGeNet.Torch;
+
+// Dimensions: N rows (batch x tokens), p width, V vocabulary, n rows of a chunk.
+
+/// <summary>
+/// Mean cross entropy of a linear head without the logits of all rows at once: chunk by chunk the logits are computed, turned into their
+/// gradient in place and multiplied back, so that forward and backward of the head happen together. The two largest blocks of memory are
+/// kept from call to call: given back, the heap would cut them up and grow.
+/// </summary>
+/// <remarks>Not safe for use from several threads at once.</remarks>
+internal sealed class HeadLoss : IDisposable
+{
+    // Big enough for the products to run at full speed, small beside the model.
+    private const long ChunkBytes = 96 << 20;
+
+    private Tensor? _logits;
+    private Tensor? _weightGradient;
+
+    // Whether the kept gradient belongs to a graph that has not been run backward yet.
+    private bool _isLent;
+
+    /// <summary>Mean of -log softmax(hidden weight^T)[target] over all rows.</summary>
+    /// <param name="hidden">[N, p].</param>
+    /// <param name="weight">[V, p].</param>
+    /// <param name="targets">int64 [N], each in 0 .. V - 1.</param>
+    /// <param name="type">The type of the products; the loss is computed in float32 from logits of this type.</param>
+    /// <returns>A float32 scalar. Its gradients are first order only.</returns>
+    public Tensor Mean(Tensor hidden, Tensor weight, Tensor targets, ScalarType type)
+    {
+        HeadLossNode.ReleaseReturned();
+        var isTraining = is_grad_enabled() && (hidden.requires_grad || weight.requires_grad);
+        using var scope = NewDisposeScope();
+        Tensor loss;
+        Tensor? hiddenGradient, weightGradient;
+        using (no_grad())
+        {
+            (loss, hiddenGradient, weightGradient) = Compute(hidden.detach(), weight.detach(), targets, type, isTraining);
+        }
+
+        return (isTraining ? HeadLossNode.Attach(this, hidden, weight, loss, hiddenGradient!, weightGradient!) : loss).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _logits?.Dispose();
+        _weightGradient?.Dispose();
+        _logits = _weightGradient = null;
+    }
+
+    private (Tensor Loss, Tensor? HiddenGradient, Tensor? WeightGradient) Compute(
+        Tensor hidden, Tensor weight, Tensor targets, ScalarType type, bool isTraining)
+    {
+        long rows = hidden.shape[0], vocabulary = weight.shape[0];
+        var product = weight.to(type);
+        var input = hidden.to(type);
+        var hiddenGradient = isTraining ? empty_like(hidden) : null;
+        var weightGradient = isTraining ? TakeWeightGradient(weight) : null;
+        var losses = zeros(rows, dtype: ScalarType.Float64, device: hidden.device);
+        var chunk = Math.Clamp(ChunkBytes / (vocabulary * input.ElementSize), 1, Math.Max(rows, 1));
+        var block = Take(ref _logits, [chunk, vocabulary], type, hidden.device);
+        for (long first = 0; first < rows; first += chunk)
+        {
+            using var inner = NewDisposeScope();
+            var length = Math.Min(chunk, rows - first);
+            var part = input.narrow(0, first, length);
+            var logits = block.narrow(0, 0, length).addmm_(part, product.t(), beta: 0, alpha: 1);
+            // In place: from here on the gradient of the logits.
+            Differentiate(logits, targets.narrow(0, first, length), losses.narrow(0, first, length), isTraining ? 1.0 / rows : null);
+            if (!isTraining)
+            {
+                continue;
+            }
+
+            hiddenGradient!.narrow(0, first, length).copy_(matmul(logits, product));
+            if (type == weight.dtype)
+            {
+                weightGradient!.addmm_(logits.t(), part, beta: first == 0 ? 0 : 1, alpha: 1);
+            }
+            else if (first == 0)
+            {
+                weightGradient!.copy_(matmul(logits.t(), part));
+            }
+            else
+            {
+                weightGradient!.add_(matmul(logits.t(), part));
+            }
+        }
+
+        return (losses.mean().to(ScalarType.Float32), hiddenGradient, weightGradient);
+    }
+
+    private Tensor TakeWeightGradient(Tensor weight)
+    {
+        if (_isLent)
+        {
+            return zeros_like(weight, requires_grad: false);
+        }
+
+        _isLent = true;
+        return Take(ref _weightGradient, weight.shape, weight.dtype, weight.device).alias();
+    }
+
+    // Contents are undefined, but finite: a product with beta 0 overwrites them.
+    private static Tensor Take(ref Tensor? kept, long[] shape, ScalarType type, Device device)
+    {
+        if (kept is null || kept.dtype != type || kept.device != device || !kept.shape.SequenceEqual(shape))
+        {
+            kept?.Dispose();
+            kept = zeros(shape, type, device).DetachFromDisposeScope();
+        }
+
+        return kept;
+    }
+
+    // Fills losses [n] (float64); with a scale, logits [n, V] become (softmax - onehot) scale.
+    private static unsafe void Differentiate(Tensor logits, Tensor targets, Tensor losses, double? scale)
+    {
+        if (logits.device_type == DeviceType.CPU && logits.dtype is ScalarType.Float32 or ScalarType.BFloat16)
+        {
+            using var ids = targets.contiguous();
+            var count = (int)ids.shape[0];
+            var vocabulary = (int)logits.shape[1];
+            var target = new ReadOnlySpan<long>(TensorMemory.Pointer<long>(ids), count);
+            var loss = new Span<double>(TensorMemory.Pointer<double>(losses), count);
+            if (logits.dtype == ScalarType.Float32)
+            {
+                CrossEntropyKernel.Apply(TensorMemory.Pointer<float>(logits), vocabulary, target, loss, (float?)scale, get_num_threads());
+            }
+            else
+            {
+                CrossEntropyKernel.Apply(TensorMemory.Pointer<ushort>(logits), vocabulary, target, loss, (float?)scale, get_num_threads());
+            }
+
+            return;
+        }
+
+        using var scope = NewDisposeScope();
+        var index = targets.unsqueeze(1);
+        var wide = logits.dtype == ScalarType.Float64 ? logits : logits.to(ScalarType.Float32);
+        var normalizer = wide.logsumexp(1, keepdim: true);
+        losses.copy_((normalizer - wide.gather(1, index)).squeeze(1));
+        if (scale is { } factor)
+        {
+            var gradient = (wide - normalizer).exp_();
+            gradient.scatter_add_(1, index, full_like(index, -1, gradient.dtype));
+            logits.copy_(gradient.mul_(factor));
+        }
+    }
+
+    /// <summary>The node of the autograd graph; both gradients are known before it exists. For its habits see <see cref="LadderNode"/>.</summary>
+    private sealed class HeadLossNode : autograd.SingleTensorFunction<HeadLossNode>
+    {
+        private const string OwnerKey = "owner";
+
+        [ThreadStatic]
+        private static Tensor?[]? _returned;
+
+        public override string Name => "HeadLoss";
+
+        public static void ReleaseReturned()
+        {
+            foreach (var tensor in _returned ?? [])
+            {
+                tensor?.Dispose();
+            }
+
+            _returned = null;
+        }
+
+        public static Tensor Attach(HeadLoss owner, Tensor hidden, Tensor weight, Tensor loss, Tensor hiddenGradient, Tensor weightGradient)
+        {
+            List<Tensor> saved = [hiddenGradient, weightGradient];
+            var call = new Call { Owner = owner, Loss = loss, Saved = saved };
+            var result = apply(hidden, weight, call);
+            saved.Clear();
+            hiddenGradient.Dispose();
+            weightGradient.Dispose();
+            loss.Dispose();
+            return result;
+        }
+
+        public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
+        {
+            var call = (Call)vars[2];
+            ctx.save_for_backward(call.Saved);
+            ctx.save_data(OwnerKey, call.Owner);
+            var loss = call.Loss!;
+            call.Loss = null;
+            return loss;
+        }
+
+        public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
+        {
+            ReleaseReturned();
+            using (grad_output)
+            {
+                try
+                {
+                    using var quiet = no_grad();
+                    ((HeadLoss)ctx.get_data(OwnerKey))._isLent = false;
+                    var saved = ctx.get_saved_variables();
+                    var factor = grad_output.item<float>();
+                    _returned = [.. saved.Select(gradient => factor == 1 ? gradient : gradient.mul(factor))];
+                    if (factor != 1)
+                    {
+                        saved.ForEach(gradient => gradient.Dispose());
+                    }
+                }
+                catch (Exception exception)
+                {
+                    Trace.TraceError("The backward pass of the head's loss failed: {0}", exception);
+                    _returned = [empty(0), empty(0)];
+                }
+            }
+
+            return [_returned[0]!, _returned[1]!, null!];
+        }
+
+        private sealed class Call
+        {
+            public required HeadLoss Owner { get; init; }
+
+            public Tensor? Loss { get; set; }
+
+            public required List<Tensor> Saved { get; init; }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+using System.Numerics;
+
+namespace CoFrGeNet.Kernels;
+
+/// <summary>The numbers of one step of AdamW, the same for all elements of a parameter.</summary>
+/// <param name="LearningRate">The learning rate, 0 or above.</param>
+/// <param name="Beta1">Decay of the mean of gradients.</param>
+/// <param name="Beta2">Decay of the mean of their squares.</param>
+/// <param name="Epsilon">Added to the root of the mean square.</param>
+/// <param name="WeightDecay">Decoupled decay, 0 for none.</param>
+/// <param name="Steps">Steps of this parameter, this one included; at least 1.</param>
+public readonly record struct AdamWStep(double LearningRate, double Beta1, double Beta2, double Epsilon, double WeightDecay, long Steps);
+
+/// <summary>
+/// AdamW (Loshchilov and Hutter, 2019) in one pass over parameter, gradient and moments: 16 bytes read and 12 written an element, a
+/// third of what the same update composed of tensor operations moves, and no temporary memory.
+/// </summary>
+public static unsafe class AdamWKernel
+{
+    private const int SmallestRange = 1 << 15;
+
+    /// <summary>Updates n elements. Every element is computed alike, whatever the number of threads or the width of the vectors.</summary>
+    /// <param name="parameter">[n], changed.</param>
+    /// <param name="gradient">[n].</param>
+    /// <param name="mean">First moments, [n], changed.</param>
+    /// <param name="square">Second moments, [n], changed.</param>
+    /// <param name="count">n.</param>
+    /// <param name="step">The step's numbers.</param>
+    /// <param name="threads">Most threads to use.</param>
+    public static void Apply(float* parameter, float* gradient, float* mean, float* square, long count, AdamWStep step, int threads)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(count);
+        ArgumentOutOfRangeException.ThrowIfLessThan(step.Steps, 1);
+        var blocks = (int)((count + SmallestRange - 1) / SmallestRange);
+        RowPartition.For(blocks, threads, 1, (from, to) =>
+        {
+            var first = (long)from * SmallestRange;
+            var length = Math.Min(count, (long)to * SmallestRange) - first;
+            Range(parameter + first, gradient + first, mean + first, square + first, length, step);
+        });
+    }
+
+    private static void Range(float* parameter, float* gradient, float* mean, float* square, long count, AdamWStep step)
+    {
+        float beta1 = (float)step.Beta1, rest1 = (float)(1 - step.Beta1), beta2 = (float)step.Beta2, rest2 = (float)(1 - step.Beta2);
+        var keep = (float)(1 - (step.LearningRate * step.WeightDecay));
+        var root = (float)Math.Sqrt(1 - Math.Pow(step.Beta2, step.Steps));
+        var rate = (float)(-step.LearningRate / (1 - Math.Pow(step.Beta1, step.Steps)));
+        var epsilon = (float)step.Epsilon;
+        long i = 0;
+        for (; i <= count - Vector<float>.Count; i += Vector<float>.Count)
+        {
+            var g = Vector.Load(gradient + i);
+            var m = (Vector.Load(mean + i) * beta1) + (g * rest1);
+            var v = (Vector.Load(square + i) * beta2) + (g * g * rest2);
+            m.Store(mean + i);
+            v.Store(square + i);
+            var denominator = (Vector.SquareRoot(v) / new Vector<float>(root)) + new Vector<float>(epsilon);
+            ((Vector.Load(parameter + i) * keep) + (m / denominator * rate)).Store(parameter + i);
+        }
+
+        for (; i < count; i++)
+        {
+            var g = gradient[i];
+            var m = mean[i] = (mean[i] * beta1) + (g * rest1);
+            var v = square[i] = (square[i] * beta2) + (g * g * rest2);
+            parameter[i] = (parameter[i] * keep) + (m / ((MathF.Sqrt(v) / root) + epsilon) * rate);
+        }
+    }
+}
