@@ -36,6 +36,9 @@ internal unsafe interface ILanes<TSelf> :
     /// <summary>x y + z with one rounding where the processor can.</summary>
     static abstract TSelf MultiplyAdd(TSelf x, TSelf y, TSelf z);
 
+    /// <summary>z - x y with one rounding where the processor can.</summary>
+    static abstract TSelf NegatedMultiplyAdd(TSelf x, TSelf y, TSelf z);
+
     /// <summary>The smaller one; the second operand where either is NaN (on x86; elsewhere NaN).</summary>
     static abstract TSelf Min(TSelf x, TSelf y);
 
@@ -60,6 +63,12 @@ internal unsafe interface ILanes<TSelf> :
     /// <summary>The natural logarithm.</summary>
     static abstract TSelf Log(TSelf x);
 
-    /// <summary>The number of lanes with x &lt; y.</summary>
-    static abstract int CountLess(TSelf x, TSelf y);
+    /// <summary>The smaller one; NaN where either is.</summary>
+    static abstract TSelf MinOrNaN(TSelf x, TSelf y);
+
+    /// <summary>The larger one; NaN where either is.</summary>
+    static abstract TSelf MaxOrNaN(TSelf x, TSelf y);
+
+    /// <summary>How many of the first <paramref name="lanes"/> lanes have x &lt; y.</summary>
+    static abstract int CountLess(TSelf x, TSelf y, int lanes);
 }

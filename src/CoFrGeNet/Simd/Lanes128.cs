@@ -62,6 +62,9 @@ internal readonly unsafe struct Lanes128 : ILanes<Lanes128>
     public static Lanes128 MultiplyAdd(Lanes128 x, Lanes128 y, Lanes128 z) => new(Vector128.MultiplyAddEstimate(x._v, y._v, z._v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes128 NegatedMultiplyAdd(Lanes128 x, Lanes128 y, Lanes128 z) => new(Vector128.MultiplyAddEstimate(-x._v, y._v, z._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes128 Min(Lanes128 x, Lanes128 y) => new(Vector128.MinNative(x._v, y._v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -87,5 +90,12 @@ internal readonly unsafe struct Lanes128 : ILanes<Lanes128>
     public static Lanes128 Log(Lanes128 x) => new(Vector128.Log(x._v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static int CountLess(Lanes128 x, Lanes128 y) => BitOperations.PopCount((ulong)Vector128.LessThan(x._v, y._v).ExtractMostSignificantBits());
+    public static Lanes128 MinOrNaN(Lanes128 x, Lanes128 y) => new(Vector128.Min(x._v, y._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes128 MaxOrNaN(Lanes128 x, Lanes128 y) => new(Vector128.Max(x._v, y._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static int CountLess(Lanes128 x, Lanes128 y, int lanes) =>
+        BitOperations.PopCount((ulong)Vector128.LessThan(x._v, y._v).ExtractMostSignificantBits() & ((1ul << lanes) - 1));
 }

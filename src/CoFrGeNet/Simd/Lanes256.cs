@@ -62,6 +62,9 @@ internal readonly unsafe struct Lanes256 : ILanes<Lanes256>
     public static Lanes256 MultiplyAdd(Lanes256 x, Lanes256 y, Lanes256 z) => new(Vector256.MultiplyAddEstimate(x._v, y._v, z._v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 NegatedMultiplyAdd(Lanes256 x, Lanes256 y, Lanes256 z) => new(Vector256.MultiplyAddEstimate(-x._v, y._v, z._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes256 Min(Lanes256 x, Lanes256 y) => new(Vector256.MinNative(x._v, y._v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -87,5 +90,12 @@ internal readonly unsafe struct Lanes256 : ILanes<Lanes256>
     public static Lanes256 Log(Lanes256 x) => new(Vector256.Log(x._v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static int CountLess(Lanes256 x, Lanes256 y) => BitOperations.PopCount((ulong)Vector256.LessThan(x._v, y._v).ExtractMostSignificantBits());
+    public static Lanes256 MinOrNaN(Lanes256 x, Lanes256 y) => new(Vector256.Min(x._v, y._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 MaxOrNaN(Lanes256 x, Lanes256 y) => new(Vector256.Max(x._v, y._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static int CountLess(Lanes256 x, Lanes256 y, int lanes) =>
+        BitOperations.PopCount((ulong)Vector256.LessThan(x._v, y._v).ExtractMostSignificantBits() & ((1ul << lanes) - 1));
 }

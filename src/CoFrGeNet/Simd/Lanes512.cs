@@ -62,6 +62,9 @@ internal readonly unsafe struct Lanes512 : ILanes<Lanes512>
     public static Lanes512 MultiplyAdd(Lanes512 x, Lanes512 y, Lanes512 z) => new(Vector512.MultiplyAddEstimate(x._v, y._v, z._v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 NegatedMultiplyAdd(Lanes512 x, Lanes512 y, Lanes512 z) => new(Vector512.MultiplyAddEstimate(-x._v, y._v, z._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes512 Min(Lanes512 x, Lanes512 y) => new(Vector512.MinNative(x._v, y._v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -87,5 +90,12 @@ internal readonly unsafe struct Lanes512 : ILanes<Lanes512>
     public static Lanes512 Log(Lanes512 x) => new(Vector512.Log(x._v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static int CountLess(Lanes512 x, Lanes512 y) => BitOperations.PopCount((ulong)Vector512.LessThan(x._v, y._v).ExtractMostSignificantBits());
+    public static Lanes512 MinOrNaN(Lanes512 x, Lanes512 y) => new(Vector512.Min(x._v, y._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 MaxOrNaN(Lanes512 x, Lanes512 y) => new(Vector512.Max(x._v, y._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static int CountLess(Lanes512 x, Lanes512 y, int lanes) =>
+        BitOperations.PopCount((ulong)Vector512.LessThan(x._v, y._v).ExtractMostSignificantBits() & ((1ul << lanes) - 1));
 }

@@ -56,6 +56,9 @@ internal readonly unsafe struct LanesScalar : ILanes<LanesScalar>
     public static LanesScalar MultiplyAdd(LanesScalar x, LanesScalar y, LanesScalar z) => new(float.MultiplyAddEstimate(x._v, y._v, z._v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static LanesScalar NegatedMultiplyAdd(LanesScalar x, LanesScalar y, LanesScalar z) => new(float.MultiplyAddEstimate(-x._v, y._v, z._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static LanesScalar Min(LanesScalar x, LanesScalar y) => new(x._v < y._v ? x._v : y._v);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -80,5 +83,11 @@ internal readonly unsafe struct LanesScalar : ILanes<LanesScalar>
     public static LanesScalar Log(LanesScalar x) => new(MathF.Log(x._v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static int CountLess(LanesScalar x, LanesScalar y) => x._v < y._v ? 1 : 0;
+    public static LanesScalar MinOrNaN(LanesScalar x, LanesScalar y) => new(MathF.Min(x._v, y._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static LanesScalar MaxOrNaN(LanesScalar x, LanesScalar y) => new(MathF.Max(x._v, y._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static int CountLess(LanesScalar x, LanesScalar y, int lanes) => x._v < y._v ? 1 : 0;
 }
