@@ -37,6 +37,9 @@ internal sealed unsafe class ProjectedCall
 
     public void* GradA { get; init; }
 
+    /// <summary>Where the gradient for a lies.</summary>
+    public LadderLayout GradLayout { get; init; }
+
     public LadderTracking? Tracking { get; init; }
 
     public bool StoresPastCaches { get; set; }
@@ -98,12 +101,12 @@ internal sealed unsafe class ProjectedCall
         TLanes* derivatives = stackalloc TLanes[LadderRange.MaxDepth];
         TLanes* continuants = stackalloc TLanes[LadderRange.MaxDepth + 1];
         bool isPastCaches = StoresPastCaches
-            && IsAligned<TLanes>((TElement*)GradA + (part.FirstRow * Layout.RowStride) + part.FirstLadder, Layout.RowStride)
-            && (Layout.LevelStride * sizeof(float)) % sizeof(TLanes) == 0;
+            && IsAligned<TLanes>((TElement*)GradA + (part.FirstRow * GradLayout.RowStride) + part.FirstLadder, GradLayout.RowStride)
+            && (GradLayout.LevelStride * sizeof(float)) % sizeof(TLanes) == 0;
         for (long row = part.FirstRow; row < part.EndRow; row++)
         {
             TElement* a = (TElement*)A + (row * Layout.RowStride);
-            TElement* gradA = (TElement*)GradA + (row * Layout.RowStride);
+            TElement* gradA = (TElement*)GradA + (row * GradLayout.RowStride);
             TElement* gradF = (TElement*)F + (row * Layout.Ladders);
             for (int j = part.FirstLadder; j < part.EndLadder; j += TLanes.Count)
             {
@@ -124,7 +127,7 @@ internal sealed unsafe class ProjectedCall
                 TLanes g = isFull ? LaneMemory<TLanes, TElement>.Load(gradF + j) : LaneMemory<TLanes, TElement>.LoadPart(gradF + j, lanes);
                 for (int k = 0; k < Layout.Depth; k++)
                 {
-                    TElement* destination = gradA + (k * Layout.LevelStride) + j;
+                    TElement* destination = gradA + (k * GradLayout.LevelStride) + j;
                     TLanes gradient = derivatives[k] * g;
                     gradient = typeof(TGuard) == typeof(PositiveKind) ? gradient * slopes[k] : gradient;
                     if (isFull)

@@ -52,19 +52,21 @@ internal static unsafe class ProjectedLadders
         Dispatch(call, type, width ?? SimdWidths.Best, forward: true);
     }
 
-    /// <summary>The gradient for a, in a's layout, from the gradient for f [N, L].</summary>
-    /// <param name="layout">Where a lies; the gradient has the same strides.</param>
+    /// <summary>The gradient for a from the gradient for f [N, L].</summary>
+    /// <param name="layout">Where a lies.</param>
     /// <param name="a">Partial denominators of the given type.</param>
     /// <param name="gradF">The gradient for f, rows one behind the other, of the same type.</param>
     /// <param name="gradA">Receives the gradient for a.</param>
+    /// <param name="gradLayout">Where it lies: a's sizes, strides of its own.</param>
     /// <param name="type">The type of all three.</param>
     /// <param name="guard">How poles are guarded.</param>
     /// <param name="threads">Most threads to use.</param>
     /// <param name="width">The register width; null: the best.</param>
     public static void Backward(
-        LadderLayout layout, void* a, void* gradF, void* gradA, ElementType type, PoleGuard guard, int threads, SimdWidth? width = null)
+        LadderLayout layout, void* a, void* gradF, void* gradA, LadderLayout gradLayout, ElementType type, PoleGuard guard, int threads,
+        SimdWidth? width = null)
     {
-        var call = new ProjectedCall(layout, LadderConstants.Of(layout.Depth, guard), threads) { A = a, F = gradF, GradA = gradA };
+        var call = new ProjectedCall(layout, LadderConstants.Of(layout.Depth, guard), threads) { A = a, F = gradF, GradA = gradA, GradLayout = gradLayout };
         call.StoresPastCaches = IsLarge(layout.Rows * layout.Ladders * layout.Depth, type);
         Dispatch(call, type, width ?? SimdWidths.Best, forward: false);
     }
