@@ -1,5 +1,6 @@
 using CoFrGeNet.Configuration;
 using CoFrGeNet.Kernels;
+using CoFrGeNet.Torch.Native;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -10,6 +11,8 @@ namespace CoFrGeNet.Torch;
 /// <summary>Forward and backward of <see cref="LadderFunction"/> by <see cref="ProjectedLadders"/>: tensors on the CPU in float32 or bfloat16.</summary>
 internal static unsafe class FusedLadders
 {
+    static FusedLadders() => OpenMpTeam.Use();
+
     /// <summary>Whether a kernel for this device and type exists and is not switched off.</summary>
     public static bool CanRun(Tensor a) =>
         LadderFunction.Backend == LadderBackend.Fused

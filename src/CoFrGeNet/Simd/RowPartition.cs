@@ -6,10 +6,17 @@ namespace CoFrGeNet.Simd;
 /// </summary>
 internal static class RowPartition
 {
+    /// <summary>
+    /// Runs an action on several threads at once and returns when all have ended: number of threads, action. By default threads of the
+    /// runtime's pool; who has threads of his own that would otherwise wait spinning puts them here.
+    /// </summary>
+    public static Action<int, Action> Team { get; set; } = RunOnPool;
+
     /// <summary>Runs every piece once and returns when all are done.</summary>
     /// <param name="pieces">Number of pieces.</param>
     /// <param name="threads">Most threads to use, at least 1.</param>
     /// <param name="run">Runs the piece of the given number.</param>
+    /// <exception cref="AggregateException">Pieces have thrown.</exception>
     public static void Run(int pieces, int threads, Action<int> run)
     {
         if (threads <= 1 || pieces <= 1)
@@ -23,7 +30,7 @@ internal static class RowPartition
         }
 
         int next = 0;
-        Parallel.For(0, Math.Min(threads, pieces), new ParallelOptions { MaxDegreeOfParallelism = threads }, _ =>
+        Team(Math.Min(threads, pieces), () =>
         {
             for (int piece = Interlocked.Increment(ref next) - 1; piece < pieces; piece = Interlocked.Increment(ref next) - 1)
             {
@@ -31,4 +38,8 @@ internal static class RowPartition
             }
         });
     }
+
+    /// <summary>Runs an action on threads of the runtime's pool and the caller's.</summary>
+    public static void RunOnPool(int threads, Action action) =>
+        Parallel.For(0, threads, new ParallelOptions { MaxDegreeOfParallelism = threads }, _ => action());
 }
