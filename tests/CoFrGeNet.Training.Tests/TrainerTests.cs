@@ -1,3 +1,4 @@
+using CoFrGeNet.Configuration;
 using CoFrGeNet.Tests;
 using CoFrGeNet.Torch;
 using static TorchSharp.torch;
@@ -23,6 +24,38 @@ public class TrainerTests
         Assert.Equal(0, trainer.SkippedSteps);
         Assert.Equal(40, Assert.Single(observer.Evaluations).Step);
         Assert.True(trainer.LastEvaluation!.Loss < 4, $"{trainer.LastEvaluation.Loss}");
+    }
+
+    [Theory]
+    [InlineData(LadderKind.Projected)]
+    [InlineData(LadderKind.Elementwise)]
+    public void Fused_and_composed_ladders_train_alike(LadderKind kind)
+    {
+        double[] Train(LadderBackend backend)
+        {
+            LadderFunction.Backend = backend;
+            try
+            {
+                var run = TrainingSamples.Run("f", training => training with { Steps = 200 });
+                var block = run.Model.Blocks[0];
+                var cffn = (CffnConfig)block.FeedForward;
+                var observer = new RecordingObserver();
+                run = run with { Model = run.Model with { Blocks = [block with { FeedForward = cffn with { Ladders = cffn.Ladders with { Kind = kind } } }] } };
+                using var trainer = new Trainer(run, TrainingSamples.Text, observer: observer);
+                trainer.Train();
+                return [.. observer.Losses];
+            }
+            finally
+            {
+                LadderFunction.Backend = LadderBackend.Fused;
+            }
+        }
+
+        double[] fused = Train(LadderBackend.Fused), composed = Train(LadderBackend.Composed);
+        Assert.Equal(200, fused.Length);
+
+        // The two round differently in the last bits; 1e-4 is what 200 steps may make of it.
+        Assert.All(fused.Zip(composed), pair => Assert.Equal(1, pair.First / pair.Second, 1e-4));
     }
 
     [Theory]

@@ -31,6 +31,7 @@ internal static class Tool
         new GenerateVerb(console),
         new InfoVerb(console),
         new DoctorVerb(console),
+        new BenchVerb(console),
     ];
 
     // Not a RootCommand, whose name in the help would be that of the assembly.

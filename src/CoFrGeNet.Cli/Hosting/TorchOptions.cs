@@ -29,6 +29,18 @@ internal sealed class TorchOptions
     /// <exception cref="UserErrorException">libtorch does not load, or there is no such device.</exception>
     public torch.Device Start(ParseResult arguments)
     {
+        StartOnCpu(arguments);
+        return Device(arguments.GetValue(_device)!);
+    }
+
+    /// <summary>--threads alone, for verbs that compute on the CPU only; they call <see cref="StartOnCpu"/>.</summary>
+    public Option Threads => _threads;
+
+    /// <summary>Loads libtorch and sets up its threads.</summary>
+    /// <param name="arguments">The parsed command line.</param>
+    /// <exception cref="UserErrorException">libtorch does not load.</exception>
+    public void StartOnCpu(ParseResult arguments)
+    {
         var threads = arguments.GetValue(_threads);
         if (threads is < 1)
         {
@@ -41,8 +53,6 @@ internal sealed class TorchOptions
         {
             torch.set_num_threads(count);
         }
-
-        return Device(arguments.GetValue(_device)!);
     }
 
     /// <summary>The same options for another command line, with a space before each; empty if none was given.</summary>

@@ -13,6 +13,10 @@ namespace CoFrGeNet.Torch;
 /// </summary>
 public static class LadderFunction
 {
+    /// <summary>How ladders are computed, in the whole process; <see cref="LadderBackend.Composed"/> is for comparisons.</summary>
+    public static LadderBackend Backend { get; set; } =
+        Environment.GetEnvironmentVariable("COFRGENET_LADDERS") == "composed" ? LadderBackend.Composed : LadderBackend.Fused;
+
     /// <summary>
     /// The ladders' values. Only <paramref name="a"/> is kept for the backward pass, which computes the continuants again.
     /// Gradients are first order only: a gradient taken with <c>create_graph</c> is a constant of the graph.
@@ -29,22 +33,36 @@ public static class LadderFunction
     /// </returns>
     /// <exception cref="ArgumentException"><paramref name="a"/> has fewer than 2 dimensions or is not floating point.</exception>
     /// <exception cref="ArgumentOutOfRangeException">d or the guard's epsilon lies outside <see cref="LadderRange"/>'s limits.</exception>
-    public static Tensor Apply(Tensor a, PoleGuard guard, PoleStatistics? statistics = null)
+    public static Tensor Apply(Tensor a, PoleGuard guard, PoleStatistics? statistics = null) => Apply(a, guard, statistics, outputs: null);
+
+    /// <summary>As the other overload, and <paramref name="outputs"/>, of shape [L], is widened by f in training and clips f outside it.</summary>
+    internal static Tensor Apply(Tensor a, PoleGuard guard, PoleStatistics? statistics, OutputRange? outputs)
     {
         LadderRange range = Check(a, guard);
         LadderNode.ReleaseReturned();
         if (!(a.requires_grad && is_grad_enabled()))
         {
-            return LadderKernel.Forward(a, guard, range, statistics);
+            return LadderKernel.Forward(a, guard, range, statistics, outputs);
         }
 
+        // Clipping stops gradients, so outside training it is an operation of its own in the graph.
+        bool isClipped = outputs is not null && !outputs.training;
         Tensor value;
         using (no_grad())
         {
-            value = LadderKernel.Forward(a, guard, range, statistics);
+            value = LadderKernel.Forward(a, guard, range, statistics, isClipped ? null : outputs);
         }
 
-        return LadderNode.Attach(a, guard, range, value);
+        Tensor f = LadderNode.Attach(a, guard, range, value);
+        if (!isClipped)
+        {
+            return f;
+        }
+
+        using (f)
+        {
+            return outputs!.forward(f);
+        }
     }
 
     private static LadderRange Check(Tensor a, PoleGuard guard)

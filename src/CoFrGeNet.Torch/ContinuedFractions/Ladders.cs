@@ -73,8 +73,24 @@ public sealed class Ladders : nn.Module<Tensor, Tensor>, ILadderLayer
         using var scope = NewDisposeScope();
         var wide = x.dtype == ScalarType.Float64 ? x : x.to(ScalarType.Float32);
         var a = _config.Kind == LadderKind.Projected ? Project(wide) : Scale(wide);
-        var z = LadderFunction.Apply(a, _config.Guard, Statistics);
-        return (_range is null ? z : _range.forward(z)).MoveToOuterDisposeScope();
+        return LadderFunction.Apply(a, _config.Guard, Statistics, _range).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The outputs of elementwise ladders weighed and summed: sum over j of V_j (.) z_j.</summary>
+    /// <param name="x">[.., p].</param>
+    /// <param name="combine">V, [L, p].</param>
+    /// <returns>[.., p]; float32 or wider.</returns>
+    internal Tensor Combine(Tensor x, Tensor combine)
+    {
+        using var scope = NewDisposeScope();
+        if (!ElementwiseFunction.CanRun(x, combine, _levels[0], _range))
+        {
+            var z = forward(x);
+            return (z.view([.. z.shape[..^1], _config.Count, _width]) * combine).sum(-2).MoveToOuterDisposeScope();
+        }
+
+        var biases = _biases is null ? null : stack([.. _biases]);
+        return ElementwiseFunction.Apply(x, stack([.. _levels]), biases, combine, _config.Guard, Statistics, _range).MoveToOuterDisposeScope();
     }
 
     // [.., p] -> [.., d, L]: one product for all levels.

@@ -1,3 +1,5 @@
+using CoFrGeNet.Kernels;
+using CoFrGeNet.Torch.Native;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
 
@@ -64,11 +66,28 @@ public sealed class OutputRange : nn.Module<Tensor, Tensor>
         return clipped.to(z.dtype).MoveToOuterDisposeScope();
     }
 
+    /// <summary>Whether a kernel may widen or clip by itself: one range for each of the given number of neighbouring float32 values in memory.</summary>
+    internal bool CanFuse(Tensor values, long ladders) =>
+        values.dtype == ScalarType.Float32 && _low.dtype == ScalarType.Float32 && _low.device_type == values.device_type
+        && !CountClipped && _low.numel() == ladders && _low.is_contiguous() && _high.is_contiguous();
+
+    /// <summary>What a kernel shall do with the range; only where <see cref="CanFuse"/> allows it.</summary>
+    internal unsafe LadderTracking Track(int groupSize, bool countsPoles) => new()
+    {
+        RangeUse = training ? RangeUse.Widen : RangeUse.Clip,
+        Low = (float*)TensorMemory.Pointer(_low),
+        High = (float*)TensorMemory.Pointer(_high),
+        GroupSize = groupSize,
+        CountsPoles = countsPoles,
+    };
+
     private static void Widen(Tensor z, Tensor low, Tensor high)
     {
         using var quiet = no_grad();
-        var flat = z.detach().reshape([-1, .. low.shape]);
-        low.copy_(minimum(low, flat.amin([0L])));
-        high.copy_(maximum(high, flat.amax([0L])));
+        // No reshape: on a permuted view it would copy everything.
+        var values = z.dim() == low.dim() ? z.detach().unsqueeze(0) : z.detach();
+        var lead = Enumerable.Range(0, (int)(values.dim() - low.dim())).Select(axis => (long)axis).ToArray();
+        low.copy_(minimum(low, values.amin(lead)));
+        high.copy_(maximum(high, values.amax(lead)));
     }
 }

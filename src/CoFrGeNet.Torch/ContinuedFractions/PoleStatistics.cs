@@ -1,3 +1,4 @@
+using CoFrGeNet.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -69,6 +70,15 @@ public sealed class PoleStatistics : IDisposable
 
     /// <summary>Releases what is held on the device.</summary>
     public void Dispose() => ReleasePending();
+
+    /// <summary>Counts what a fused kernel has seen; its continuants are in units of <paramref name="scale"/>.</summary>
+    internal void Add(long count, LadderTracking seen, double scale)
+    {
+        _count += count;
+        _guarded += seen.Guarded;
+        _minDenominator = Math.Min(_minDenominator, seen.MinDenominator / scale);
+        _maxOutput = Math.Max(_maxOutput, seen.MaxOutput);
+    }
 
     /// <summary>Counts scale K_d, [..., L], whose guarded zone is <paramref name="scaledEpsilon"/> wide.</summary>
     internal void AddDenominators(Tensor denominators, double scaledEpsilon, double scale)

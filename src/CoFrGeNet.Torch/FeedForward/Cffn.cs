@@ -11,7 +11,6 @@ namespace CoFrGeNet.Torch;
 public sealed class Cffn : nn.Module<Tensor, Tensor>
 {
     private readonly CffnConfig _config;
-    private readonly int _width;
 
     [ComponentName(Name = "gate")]
     private readonly Linear _gate;
@@ -47,7 +46,6 @@ public sealed class Cffn : nn.Module<Tensor, Tensor>
     {
         config.Validate(width);
         options ??= ModuleOptions.Default;
-        _width = width;
         _config = config;
         _gate = new Linear(width, width, bias: false, options.InitialStd, options);
         _linear = new Linear(width, width, bias: false, options.ResidualStd, options);
@@ -69,10 +67,9 @@ public sealed class Cffn : nn.Module<Tensor, Tensor>
         using var scope = NewDisposeScope();
         var gated = GatedLinear.ApplyGate(x, _gate.forward(x), _config.Gate);
         var y = _linear.forward(_config.LinearOnGated ? gated : x);
-        var z = _ladders.forward(gated);
         var combined = _config.Ladders.Kind == LadderKind.Projected
-            ? _combine.forward(z)
-            : (z.view([.. z.shape[..^1], _config.Ladders.Count, _width]) * _combine.Weight).sum(-2);
+            ? _combine.forward(_ladders.forward(gated))
+            : _ladders.Combine(gated, _combine.Weight);
         return (y + combined).MoveToOuterDisposeScope();
     }
 }

@@ -1,26 +1,44 @@
 using System.Runtime.InteropServices;
+using CoFrGeNet.Kernels;
+using static TorchSharp.torch;
 
 namespace CoFrGeNet.Torch.Native;
 
-/// <summary>Where a tensor's elements lie, for kernels of our own.</summary>
+/// <summary>Where the elements of CPU tensors lie, for kernels of our own.</summary>
 public static unsafe partial class TensorMemory
 {
-    /// <summary>
-    /// The first element of a contiguous CPU tensor. The tensor must stay alive while the pointer is used. Spans would end at 2^31 bytes.
-    /// </summary>
+    // Whoever asks for memory is about to run a kernel.
+    static TensorMemory() => OpenMpTeam.Use();
+
+    /// <summary>The first element of a contiguous CPU tensor. The tensor must stay alive while the pointer is used.</summary>
     /// <exception cref="ArgumentException">The tensor lies on another device, is not contiguous or holds elements of another size.</exception>
     public static T* Pointer<T>(Tensor tensor)
         where T : unmanaged
     {
-        if (tensor.device_type != TorchSharp.DeviceType.CPU || !tensor.is_contiguous() || tensor.ElementSize != sizeof(T))
+        if (!tensor.is_contiguous() || tensor.ElementSize != sizeof(T))
         {
             throw new ArgumentException(
-                $"The tensor is {tensor.dtype} on {tensor.device}, contiguous: {tensor.is_contiguous()}; needed are contiguous {sizeof(T)}-byte elements on the CPU.",
-                nameof(tensor));
+                $"The tensor is {tensor.dtype}, contiguous: {tensor.is_contiguous()}; needed are contiguous elements of {sizeof(T)} bytes.", nameof(tensor));
         }
 
-        return (T*)Data(tensor.Handle);
+        return (T*)Pointer(tensor);
     }
+
+    /// <summary>The first element of a CPU tensor of any strides. The tensor must stay alive while the pointer is used.</summary>
+    /// <exception cref="ArgumentException">The tensor lies on another device.</exception>
+    public static void* Pointer(Tensor tensor)
+    {
+        if (tensor.device_type != TorchSharp.DeviceType.CPU)
+        {
+            throw new ArgumentException($"The tensor lies on {tensor.device}; its memory can be reached on the CPU only.", nameof(tensor));
+        }
+
+        // Not TorchSharp's spans, which end at 2^31 bytes.
+        return (void*)Data(tensor.Handle);
+    }
+
+    /// <summary>The type of a tensor's elements, float32 or bfloat16.</summary>
+    internal static ElementType ElementTypeOf(Tensor tensor) => tensor.dtype == ScalarType.BFloat16 ? ElementType.BFloat16 : ElementType.Float32;
 
     [LibraryImport("LibTorchSharp", EntryPoint = "THSTensor_data")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.AssemblyDirectory | DllImportSearchPath.SafeDirectories)]

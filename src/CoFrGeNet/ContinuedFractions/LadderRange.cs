@@ -55,7 +55,7 @@ public readonly record struct LadderRange
     public int MaxExponent { get; }
 
     /// <summary>b: partial denominators are bounded to |a_k| &lt;= 2^b.</summary>
-    public int BoundExponent { get; }
+    public int BoundExponent { get; private init; }
 
     /// <summary>s: the recurrence starts at K_0 = 2^-s; 0 for every guard but <see cref="SmoothGuard"/>.</summary>
     public int ScaleExponent { get; }
@@ -97,6 +97,22 @@ public readonly record struct LadderRange
         }
 
         return new LadderRange(depth, maxExponent, guard);
+    }
+
+    /// <summary>As long as every |a_k| is at most this, nothing overflows and nothing needs to be bounded or held.</summary>
+    /// <param name="guard">The guard that the range was made for.</param>
+    internal double UnboundedLimit(PoleGuard guard)
+    {
+        for (int exponent = BoundExponent; exponent > 0; exponent--)
+        {
+            LadderRange narrow = this with { BoundExponent = exponent };
+            if (Enumerable.Range(1, Depth).All(k => !(guard is SmoothGuard ? narrow.SmoothCanOverflow(k) : narrow.SquareCanOverflow(k))))
+            {
+                return narrow.Bound;
+            }
+        }
+
+        return 0;
     }
 
     /// <summary>Whether (K_{d-k} / K_d)^2 of level <paramref name="level"/> can overflow when |K_d| is held at eps or above.</summary>

@@ -1,4 +1,5 @@
 using System.Numerics;
+using CoFrGeNet.Simd;
 
 namespace CoFrGeNet.Kernels;
 
@@ -17,7 +18,7 @@ public readonly record struct AdamWStep(double LearningRate, double Beta1, doubl
 /// </summary>
 public static unsafe class AdamWKernel
 {
-    private const int SmallestRange = 1 << 15;
+    private const int BlockSize = 1 << 15;
 
     /// <summary>Updates n elements. Every element is computed alike, whatever the number of threads or the width of the vectors.</summary>
     /// <param name="parameter">[n], changed.</param>
@@ -31,11 +32,11 @@ public static unsafe class AdamWKernel
     {
         ArgumentOutOfRangeException.ThrowIfNegative(count);
         ArgumentOutOfRangeException.ThrowIfLessThan(step.Steps, 1);
-        var blocks = (int)((count + SmallestRange - 1) / SmallestRange);
-        RowPartition.For(blocks, threads, 1, (from, to) =>
+        var blocks = (int)((count + BlockSize - 1) / BlockSize);
+        RowPartition.Run(blocks, threads, block =>
         {
-            var first = (long)from * SmallestRange;
-            var length = Math.Min(count, (long)to * SmallestRange) - first;
+            var first = (long)block * BlockSize;
+            var length = Math.Min(count - first, BlockSize);
             Range(parameter + first, gradient + first, mean + first, square + first, length, step);
         });
     }

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Numerics.Tensors;
+using CoFrGeNet.Simd;
 
 namespace CoFrGeNet.Kernels;
 
@@ -25,13 +26,10 @@ public static unsafe class CrossEntropyKernel
         fixed (double* firstLoss = losses)
         {
             var (target, loss) = ((nint)firstTarget, (nint)firstLoss);
-            RowPartition.For(targets.Length, threads, 1, (from, to) =>
+            RowPartition.Run(targets.Length, threads, row =>
             {
-                for (var row = from; row < to; row++)
-                {
-                    var values = new Span<float>(logits + ((long)row * vocabulary), vocabulary);
-                    ((double*)loss)[row] = Row(values, (int)((long*)target)[row], gradientScale);
-                }
+                var values = new Span<float>(logits + ((long)row * vocabulary), vocabulary);
+                ((double*)loss)[row] = Row(values, (int)((long*)target)[row], gradientScale);
             });
         }
     }
@@ -45,19 +43,16 @@ public static unsafe class CrossEntropyKernel
         fixed (double* firstLoss = losses)
         {
             var (target, loss) = ((nint)firstTarget, (nint)firstLoss);
-            RowPartition.For(targets.Length, threads, 1, (from, to) =>
+            RowPartition.Run(targets.Length, threads, row =>
             {
                 var buffer = ArrayPool<float>.Shared.Rent(vocabulary);
                 var values = buffer.AsSpan(0, vocabulary);
-                for (var row = from; row < to; row++)
+                var bits = new Span<ushort>(logits + ((long)row * vocabulary), vocabulary);
+                BFloat16Rows.ToSingle(bits, values);
+                ((double*)loss)[row] = Row(values, (int)((long*)target)[row], gradientScale);
+                if (gradientScale is not null)
                 {
-                    var bits = new Span<ushort>(logits + ((long)row * vocabulary), vocabulary);
-                    BFloat16Rows.ToSingle(bits, values);
-                    ((double*)loss)[row] = Row(values, (int)((long*)target)[row], gradientScale);
-                    if (gradientScale is not null)
-                    {
-                        BFloat16Rows.FromSingle(values, bits);
-                    }
+                    BFloat16Rows.FromSingle(values, bits);
                 }
 
                 ArrayPool<float>.Shared.Return(buffer);

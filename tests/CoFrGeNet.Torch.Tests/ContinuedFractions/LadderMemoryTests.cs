@@ -74,6 +74,33 @@ public class LadderMemoryTests
         Assert.Equal(before, Tensor.TotalCount);
     }
 
+    [Fact]
+    public void Elementwise_rounds_leave_nothing_to_the_finalizer()
+    {
+        using Tensor leaf = rand(16, 20).requires_grad_(true), levels = rand(3, 2, 20).requires_grad_(true), combine = rand(2, 20).requires_grad_(true);
+        using Tensor weights = rand(16, 20);
+        void ElementwiseRound()
+        {
+            using Tensor g = leaf.alias();
+            using Tensor y = ElementwiseFunction.Apply(g, levels, null, combine, PoleGuard.Default, null, null);
+            y.backward([weights]);
+            foreach (Tensor input in new[] { leaf, levels, combine })
+            {
+                input.grad!.Dispose();
+                input.grad = null;
+            }
+        }
+
+        ElementwiseRound();
+        long before = LiveTensors.Count();
+        for (int i = 0; i < 200; i++)
+        {
+            ElementwiseRound();
+        }
+
+        Assert.Equal(before, Tensor.TotalCount);
+    }
+
     private static void Round(Tensor leaf, Tensor weights, PoleGuard guard)
     {
         using Tensor a = leaf.alias();

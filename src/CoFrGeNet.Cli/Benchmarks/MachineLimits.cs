@@ -1,0 +1,91 @@
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using CoFrGeNet.Simd;
+
+namespace CoFrGeNet.Cli;
+
+/// <summary>What the machine can do at best, measured in the process that states a figure.</summary>
+internal static unsafe class MachineLimits
+{
+    private const int Accumulators = 12;
+
+    // Far beyond any cache; read and written, so twice this much memory.
+    private const long CopyBytes = 256L << 20;
+
+    /// <summary>Bytes read and written a second by a plain copy beyond the caches, on all threads: the best of several rounds.</summary>
+    /// <param name="threads">Number of threads.</param>
+    public static double CopyBandwidth(int threads)
+    {
+        var source = (byte*)NativeMemory.AlignedAlloc((nuint)CopyBytes, 4096);
+        var target = (byte*)NativeMemory.AlignedAlloc((nuint)CopyBytes, 4096);
+        try
+        {
+            NativeMemory.Fill(source, (nuint)CopyBytes, 1);
+            var part = CopyBytes / threads;
+            return 2.0 * part * threads / Best(7, threads, thread => Buffer.MemoryCopy(source + (thread * part), target + (thread * part), part, part));
+        }
+        finally
+        {
+            NativeMemory.AlignedFree(source);
+            NativeMemory.AlignedFree(target);
+        }
+    }
+
+    /// <summary>Float32 operations a second (a fused multiply-add is two) from registers alone, on all threads: the best of several rounds.</summary>
+    /// <param name="threads">Number of threads.</param>
+    public static double FusedMultiplyAddPeak(int threads)
+    {
+        const int steps = 1 << 20;
+        var sinks = new float[threads * 16];
+        void Loop(int thread) => sinks[thread * 16] = SimdWidths.Best switch
+        {
+            SimdWidth.Sixteen => MultiplyAddLoop<Lanes512>(steps),
+            SimdWidth.Eight => MultiplyAddLoop<Lanes256>(steps),
+            SimdWidth.Four => MultiplyAddLoop<Lanes128>(steps),
+            _ => MultiplyAddLoop<LanesScalar>(steps),
+        };
+        return 2.0 * Accumulators * (int)SimdWidths.Best * steps * threads / Best(7, threads, Loop);
+    }
+
+    private static double Best(int rounds, int threads, Action<int> run)
+    {
+        var best = double.PositiveInfinity;
+        for (var round = 0; round <= rounds; round++)
+        {
+            var start = Stopwatch.GetTimestamp();
+            RowPartition.Run(threads, threads, run);
+            best = round == 0 ? best : Math.Min(best, Stopwatch.GetElapsedTime(start).TotalSeconds);
+        }
+
+        return best;
+    }
+
+    // As many independent chains as hide the latency of the operation.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static float MultiplyAddLoop<TLanes>(int steps)
+        where TLanes : unmanaged, ILanes<TLanes>
+    {
+        TLanes x = TLanes.Of(0.999f), y = TLanes.Of(0.001f);
+        TLanes a = y, b = y, c = y, d = y, e = y, f = y, g = y, h = y, i = y, j = y, k = y, l = y;
+        for (var step = 0; step < steps; step++)
+        {
+            a = TLanes.MultiplyAdd(a, x, y);
+            b = TLanes.MultiplyAdd(b, x, y);
+            c = TLanes.MultiplyAdd(c, x, y);
+            d = TLanes.MultiplyAdd(d, x, y);
+            e = TLanes.MultiplyAdd(e, x, y);
+            f = TLanes.MultiplyAdd(f, x, y);
+            g = TLanes.MultiplyAdd(g, x, y);
+            h = TLanes.MultiplyAdd(h, x, y);
+            i = TLanes.MultiplyAdd(i, x, y);
+            j = TLanes.MultiplyAdd(j, x, y);
+            k = TLanes.MultiplyAdd(k, x, y);
+            l = TLanes.MultiplyAdd(l, x, y);
+        }
+
+        var lanes = stackalloc float[16];
+        TLanes.Store(a + b + c + d + e + f + (g + h + i + j + k + l), lanes);
+        return lanes[0];
+    }
+}
