@@ -30,6 +30,7 @@ internal static class Tool
     [
         new QuickstartVerb(console),
         new TrainVerb(console),
+        new WatchVerb(console),
         new GenerateVerb(console),
         new InfoVerb(console),
         new DoctorVerb(console),
