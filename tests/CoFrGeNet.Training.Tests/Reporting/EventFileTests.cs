@@ -20,6 +20,15 @@ public sealed class EventFileTests : IDisposable
     }
 
     [Fact]
+    public void The_reader_below_understands_another_writer()
+    {
+        TorchSharp.torch.utils.tensorboard.SummaryWriter(_folder.File("other"), createRunName: false).add_scalar("loss", 1.5f, 300);
+        var events = Read(Assert.Single(Directory.GetFiles(_folder.File("other"))));
+        Assert.Equal("brain.Event:2", events[0].Version);
+        Assert.Equal((300L, ("loss", 1.5f)), (events[^1].Step, Assert.Single(events[^1].Scalars)));
+    }
+
+    [Fact]
     public void What_is_written_is_what_a_reader_finds()
     {
         using (var file = new EventFile(_folder.File("board"), 1000.5))
@@ -133,7 +142,7 @@ public sealed class EventFileTests : IDisposable
             });
             return new Event(
                 BinaryPrimitives.ReadDoubleLittleEndian(fields.Single(field => field.Number == 1).Content),
-                BinaryPrimitives.ReadInt64LittleEndian(fields.Single(field => field.Number == 2).Content),
+                fields.Where(field => field.Number == 2).Select(field => BitConverter.ToInt64(field.Content)).SingleOrDefault(),
                 fields.Where(field => field.Number == 3).Select(field => Encoding.UTF8.GetString(field.Content)).SingleOrDefault(),
                 fields.Where(field => field.Number == 7).Select(field => field.Content).SingleOrDefault(),
                 [.. scalars]);
