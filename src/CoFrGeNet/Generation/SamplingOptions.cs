@@ -24,12 +24,16 @@ public sealed record SamplingOptions
     public IReadOnlyList<string> Stop { get; init; } = [];
 
     /// <summary>Checks every member.</summary>
-    /// <param name="nameOf">What the user calls a member, by its JSON name; null: <c>sampling.member</c>.</param>
+    /// <returns>These options.</returns>
+    /// <exception cref="UserErrorException">A member is out of range; the message calls it <c>sampling.member</c>.</exception>
+    public SamplingOptions Validate() => Validate(new ConfigCheck("sampling"));
+
+    /// <summary>Checks every member.</summary>
+    /// <param name="at">Knows what the user calls a member.</param>
     /// <returns>These options.</returns>
     /// <exception cref="UserErrorException">A member is out of range.</exception>
-    public SamplingOptions Validate(Func<string, string>? nameOf = null)
+    public SamplingOptions Validate(ConfigCheck at)
     {
-        var at = nameOf is null ? new ConfigCheck("sampling") : new ConfigCheck(nameOf);
         at.That(Temperature >= 0 && double.IsFinite(Temperature), "temperature", $"{Temperature}", "0 (greedy) or more");
         at.AtLeast(TopK, 0, "topK");
         at.That(TopP is > 0 and <= 1, "topP", $"{TopP}", "a number above 0, up to 1 (all tokens)");
