@@ -15,7 +15,7 @@ public sealed class RunFolder
 
     private static readonly HashSet<string> OwnNames = new(StringComparer.Ordinal)
     {
-        "checkpoints", ConfigFile, "final", "loss.png", "metrics.jsonl", "quickstart.json", "result.json", "sample.txt", "tensorboard",
+        "checkpoints", ConfigFile, "final", "loss.png", "metrics.jsonl", "quickstart.json", "result.json", RunLock.FileName, "sample.txt", "tensorboard",
     };
 
     private RunFolder(string path)
@@ -78,6 +78,13 @@ public sealed class RunFolder
         return (new RunFolder(path), config.Validate());
     }
 
+    /// <summary>Deletes what a killed process left half-written beside the checkpoints. Call it only while nothing writes there.</summary>
+    public void DeletePartial()
+    {
+        DurableFile.DeletePartial(FullPath);
+        AtomicDirectory.DeletePartial(FullPath);
+    }
+
     /// <summary>Makes sure that a folder exists and is empty.</summary>
     /// <param name="path">The folder.</param>
     /// <param name="force">Whether files of an earlier run may be deleted; foreign files never are.</param>
@@ -118,26 +125,34 @@ public sealed class RunFolder
             throw new UserErrorException($"{path} is a file; give a folder with --out.");
         }
 
-        if (Directory.Exists(path) && Directory.EnumerateFileSystemEntries(path).Any())
+        if (Directory.Exists(path) && Entries(path).Any())
         {
             if (!force)
             {
                 throw new UserErrorException($"{path} is not empty; give another folder with --out, overwrite it with --force, {alternative}.");
             }
 
-            if (Directory.EnumerateFileSystemEntries(path).FirstOrDefault(entry => !IsOurs(path, entry)) is { } stranger)
+            if (Directory.GetDirectories(path).Append(path).FirstOrDefault(RunLock.IsHeld) is { } held)
+            {
+                throw new UserErrorException($"Another process is training the run in {held}; wait for it or stop it, or give another folder with --out.");
+            }
+
+            if (Entries(path).FirstOrDefault(entry => !IsOurs(path, entry)) is { } stranger)
             {
                 throw new UserErrorException($"{path} holds {Path.GetFileName(stranger)}, which cofrgenet did not write, so --force does not delete it; give another folder with --out.");
             }
         }
     }
 
+    // A run that was killed before it had a configuration left nothing but that one, half-written.
+    private static IEnumerable<string> Entries(string path) => Directory.EnumerateFileSystemEntries(path).Where(entry => !DurableFile.IsPartial(entry));
+
     // Names alone say nothing: they count only beside a run.json or quickstart.json of ours, and runs inside only in a comparison's folder.
     private static bool IsOurs(string path, string entry)
     {
         var isComparison = File.Exists(Path.Combine(path, "quickstart.json"));
         return (isComparison && Directory.Exists(entry) && HoldsRun(entry))
-            || ((isComparison || HoldsRun(path)) && OwnNames.Contains(Path.GetFileName(entry)));
+            || ((isComparison || HoldsRun(path)) && OwnNames.Contains(Path.GetFileName(entry).Split(AtomicDirectory.PartialMarker)[0]));
     }
 
     // Other tools write a run.json too, so the name alone says nothing.

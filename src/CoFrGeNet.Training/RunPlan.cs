@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using CoFrGeNet.Accounting;
 
 namespace CoFrGeNet.Training;
@@ -24,7 +23,7 @@ public sealed record RunPlan(
     long? MeasuredMemoryBytes,
     double? TokensPerSecond)
 {
-    private const int MeasuredSteps = 3;
+    private const double MeasuredSeconds = 1;
 
     // About 20 seconds on two cores: larger runs are planned from their numbers alone.
     private const double MostMeasuredFlops = 2e12;
@@ -52,22 +51,10 @@ public sealed record RunPlan(
         var logits = (long)sequences * training.ResolveSequenceLength(config.Model) * config.Model.VocabularySize;
         var plan = new RunPlan(
             count, training.Steps, training.TokensPerStep, sequences, data.Train.Count, data.Validation.Count, (16 * count.Total) + (8 * logits), null, null);
-        return (double)FlopCount.Of(config.Model).Training * training.TokensPerStep * (MeasuredSteps + 1) > MostMeasuredFlops
+        return (double)FlopCount.Of(config.Model).Training * training.TokensPerStep * StepTime.FewestSteps > MostMeasuredFlops
             ? plan
-            : plan.Measure(config, data, device);
+            : plan.With(StepTime.Measure(config, data, MeasuredSeconds, device));
     }
 
-    private RunPlan Measure(RunConfig config, TextData data, TorchSharp.torch.Device? device)
-    {
-        var quiet = config with { Training = config.Training with { EvaluateEvery = int.MaxValue, CheckpointEvery = int.MaxValue } };
-        using var trainer = new Trainer(quiet, data, device: device);
-        // The first step allocates what the others use again; the last one of a run would evaluate.
-        foreach (var until in new[] { 1, MeasuredSteps + 1 }.Where(step => step < config.Training.Steps))
-        {
-            trainer.Run(until);
-        }
-
-        using var process = Process.GetCurrentProcess();
-        return trainer.Step == 0 ? this : this with { TokensPerSecond = trainer.TokensPerSecond, MeasuredMemoryBytes = process.PeakWorkingSet64 };
-    }
+    private RunPlan With(StepTime time) => this with { TokensPerSecond = TokensPerStep / time.Seconds, MeasuredMemoryBytes = time.PeakMemoryBytes };
 }

@@ -23,6 +23,7 @@ public sealed class Trainer : IDisposable
     private readonly GradientClipper _clipper;
     private readonly LearningRateSchedule _learningRate;
     private readonly DyadicSchedule? _dyadic;
+    private readonly SpikeRule _spikes;
     private readonly IReadOnlyList<(string Name, ILadderLayer Layer)> _ladderLayers;
     private readonly int _sequencesPerStep;
     private readonly int _microBatch;
@@ -31,6 +32,8 @@ public sealed class Trainer : IDisposable
     private int _skippedInARow;
     private double _maxGradientNorm;
     private int _savedStep = -1;
+    private EvaluatedStep? _evaluated;
+    private EvaluatedStep? _best;
 
     /// <summary>Builds the model with the run's seed.</summary>
     /// <param name="config">The run.</param>
@@ -62,6 +65,7 @@ public sealed class Trainer : IDisposable
         _clipper = new GradientClipper(groups, training.ComponentClipNorm, training.ClipNorm);
         _learningRate = new LearningRateSchedule(training);
         _dyadic = training.LadderSchedule == LadderSchedule.Dyadic ? new DyadicSchedule(Model, training.Steps) : null;
+        _spikes = new SpikeRule(training.Spikes);
         _ladderLayers = [.. Model.named_modules().Where(entry => entry.module is ILadderLayer).Select(entry => (entry.name, (ILadderLayer)entry.module))];
     }
 
@@ -74,7 +78,7 @@ public sealed class Trainer : IDisposable
     /// <summary>Largest gradient norm after the warm-up, before clipping.</summary>
     public double MaxGradientNorm => _maxGradientNorm;
 
-    /// <summary>Steps skipped because a gradient was not finite.</summary>
+    /// <summary>Steps skipped, because a gradient was not finite or the spike rule said so.</summary>
     public int SkippedSteps => _skippedSteps;
 
     /// <summary>Training tokens a second since the start or the resume, evaluation and checkpoints left out.</summary>
@@ -106,20 +110,18 @@ public sealed class Trainer : IDisposable
     /// <exception cref="UserErrorException">There are checkpoints, and none is intact.</exception>
     public bool Resume()
     {
-        if (_folder?.Checkpoints.LoadNewest(Model, _optimizer, message => _observer?.OnMessage(_step, message)) is not { } state)
+        if (_folder?.Checkpoints.LoadNewest(Model, _optimizer, message => _observer?.OnMessage(_step, message), CheckText) is not { } state)
         {
             return false;
         }
 
-        if (state.TextFingerprint is { } fingerprint && fingerprint != _data.Fingerprint)
-        {
-            throw new UserErrorException(
-                $"The text {_config.Data.Source} is not the one that the run in {_folder.FullPath} was started with; restore it, or start another run in another --out.");
-        }
-
         _step = _savedStep = state.Step;
         _skippedSteps = state.SkippedSteps;
+        _skippedInARow = state.SkippedInARow;
         _maxGradientNorm = state.MaxGradientNorm;
+        _evaluated = state.LastEvaluation;
+        _best = state.Best;
+        _spikes.Restore(state.Spikes);
         _observer?.OnMessage(_step, $"resumed at step {_step}");
         return true;
     }
@@ -143,7 +145,7 @@ public sealed class Trainer : IDisposable
             clock.Stop();
             TokensPerSecond = (double)(_step - started) * training.TokensPerStep / clock.Elapsed.TotalSeconds;
             _observer?.OnStep(progress with { TokensPerSecond = TokensPerSecond });
-            if (_step % training.EvaluateEvery == 0 && _step < training.Steps)
+            if (_step % training.EvaluateEvery == 0 || _step == training.Steps)
             {
                 Evaluate();
             }
@@ -157,12 +159,8 @@ public sealed class Trainer : IDisposable
         SaveCheckpoint();
         if (_step == training.Steps)
         {
-            // A run that was complete before is measured again, and the log already has its last line.
-            LastEvaluation = Measure();
-            if (started < training.Steps)
-            {
-                _observer?.OnEvaluation(_step, LastEvaluation);
-            }
+            // A run that was complete before is measured again, and the log already has that line.
+            LastEvaluation ??= Measure();
         }
 
         return _step == training.Steps;
@@ -183,6 +181,11 @@ public sealed class Trainer : IDisposable
     public EvaluationResult Evaluate()
     {
         LastEvaluation = Measure();
+        if (double.IsFinite(LastEvaluation.Loss))
+        {
+            _evaluated = new EvaluatedStep(_step, LastEvaluation.Loss);
+        }
+
         _observer?.OnEvaluation(_step, LastEvaluation);
         return LastEvaluation;
     }
@@ -194,6 +197,15 @@ public sealed class Trainer : IDisposable
         Model.Dispose();
     }
 
+    private void CheckText(CheckpointState state)
+    {
+        if (state.TextFingerprint != _data.Fingerprint)
+        {
+            throw new UserErrorException(
+                $"The text {_config.Data.Source} is not the one that the run in {_folder!.FullPath} was started with; restore it, or start another run in another --out.");
+        }
+    }
+
     private EvaluationResult Measure() => Evaluation.Run(
         Model, _data.Validation, _config.Training.ResolveSequenceLength(_config.Model), _config.Training.EvaluationTokens);
 
@@ -201,7 +213,7 @@ public sealed class Trainer : IDisposable
     {
         foreach (var level in _dyadic?.Apply(_step) ?? [])
         {
-            _observer?.OnMessage(_step, $"ladder level {level} of {_dyadic!.Depth} is trained from here on");
+            _observer?.OnMessage(_step + 1, $"ladder level {level} of {_dyadic!.Depth} is trained from here on");
         }
 
         var logged = (_step + 1) % _config.Training.LogEvery == 0;
@@ -220,21 +232,15 @@ public sealed class Trainer : IDisposable
 
         var norms = _clipper.Clip();
         var learningRate = _learningRate.At(_step);
-        if (norms.IsFinite)
+        var skipped = ReasonToSkip(loss, norms);
+        if (skipped is null)
         {
             _optimizer.Step(learningRate);
-            _skippedInARow = 0;
         }
         else
         {
             _skippedSteps++;
-            if (++_skippedInARow >= MostSkippedInARow)
-            {
-                throw new TrainingFailedException(
-                    $"The gradients of {MostSkippedInARow} steps in a row are not finite, the last at step {_step}. Lower training.learningRate or choose the smooth guard, then resume from the last checkpoint.");
-            }
-
-            _observer?.OnMessage(_step, "step skipped: a gradient is not finite");
+            _observer?.OnMessage(_step + 1, $"step skipped: {skipped}");
         }
 
         _optimizer.ClearGradients();
@@ -245,7 +251,25 @@ public sealed class Trainer : IDisposable
 
         _step++;
         return new TrainingProgress(
-            _step, _config.Training.Steps, (long)_step * _config.Training.TokensPerStep, loss, learningRate, 0, norms, _dyadic?.ActiveLevels(_step - 1), logged ? TakePoleReports() : []);
+            _step, _config.Training.Steps, (long)_step * _config.Training.TokensPerStep, loss, learningRate, 0, norms, _dyadic?.ActiveLevels(_step - 1), logged ? TakePoleReports() : [])
+        {
+            Levels = _dyadic?.Depth,
+            Skipped = skipped,
+        };
+    }
+
+    private string? ReasonToSkip(double loss, GradientNorms norms)
+    {
+        if (norms.IsFinite)
+        {
+            _skippedInARow = 0;
+            return _spikes.Judge(loss, norms.Total);
+        }
+
+        return ++_skippedInARow < MostSkippedInARow
+            ? "a gradient is not finite"
+            : throw new TrainingFailedException(
+                $"The gradients of {MostSkippedInARow} steps in a row are not finite, the last at step {_step}. Lower training.learningRate or choose the smooth guard, then resume from the last checkpoint.");
     }
 
     private double AccumulateGradients()
@@ -279,6 +303,21 @@ public sealed class Trainer : IDisposable
         return reports;
     }
 
+    // The loss of the next step would tell, but by then this checkpoint would have pushed out a good one.
+    private void RequireFiniteWeights()
+    {
+        using var quiet = no_grad();
+        foreach (var (name, parameter) in Model.named_parameters())
+        {
+            using var scope = NewDisposeScope();
+            if (!parameter.isfinite().all().item<bool>())
+            {
+                throw new TrainingFailedException(
+                    $"The weights '{name}' are no longer finite numbers after step {_step}, so no checkpoint was written. Lower training.learningRate or choose the smooth guard, then resume from the last checkpoint.");
+            }
+        }
+    }
+
     private void SaveCheckpoint()
     {
         if (_folder is null || _savedStep == _step)
@@ -286,17 +325,31 @@ public sealed class Trainer : IDisposable
             return;
         }
 
-        _savedStep = _step;
+        RequireFiniteWeights();
+        _observer?.OnSaving(_step);
+        if (_evaluated is { } last && (_best is null || last.ValidationLoss < _best.ValidationLoss))
+        {
+            _best = last with { Step = _step };
+        }
+
         var state = new CheckpointState
         {
             Step = _step,
             Tokens = (long)_step * _config.Training.TokensPerStep,
             SkippedSteps = _skippedSteps,
+            SkippedInARow = _skippedInARow,
+            Spikes = _spikes.State,
             MaxGradientNorm = _maxGradientNorm,
+            LastEvaluation = _evaluated,
+            Best = _best,
             TextFingerprint = _data.Fingerprint,
+            Model = Model.Config,
             ParameterSteps = _optimizer.State.ToDictionary(entry => entry.Name, entry => entry.Steps),
         };
-        var path = _folder.Checkpoints.Save(Model, _optimizer, state, _config.Training.KeepCheckpoints);
+        var training = _config.Training;
+        var rotation = new CheckpointRotation(training.KeepCheckpoints, training.KeepBestCheckpoint, training.KeepCheckpointsEvery);
+        var path = _folder.Checkpoints.Save(Model, _optimizer, state, rotation);
+        _savedStep = _step;
         _observer?.OnMessage(_step, $"checkpoint {Path.GetFileName(path)}");
     }
 }

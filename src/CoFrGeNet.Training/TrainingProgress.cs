@@ -19,7 +19,14 @@ public sealed record TrainingProgress(
     double TokensPerSecond,
     GradientNorms Norms,
     int? ActiveLevels,
-    IReadOnlyList<PoleReport> Poles);
+    IReadOnlyList<PoleReport> Poles)
+{
+    /// <summary>Depth of the deepest ladder, of which <see cref="ActiveLevels"/> are trained; null without a schedule.</summary>
+    public int? Levels { get; init; }
+
+    /// <summary>Why the step's update was skipped; null: it was made.</summary>
+    public string? Skipped { get; init; }
+}
 
 /// <summary>How close the ladders of one layer came to their poles.</summary>
 /// <param name="Layer">The module's name, for example <c>blocks.0.feed_forward.ladders</c>.</param>
@@ -40,7 +47,13 @@ public interface ITrainingObserver
     void OnEvaluation(int step, EvaluationResult result);
 
     /// <summary>Something worth a line in the log: a ladder level unfrozen, a step skipped, a checkpoint written.</summary>
-    /// <param name="step">Steps done.</param>
+    /// <param name="step">The step that it belongs to, counted from 1; 0 before the first.</param>
     /// <param name="message">One line.</param>
     void OnMessage(int step, string message);
+
+    /// <summary>A checkpoint is about to be written: what was reported so far must outlive a power cut if the checkpoint does.</summary>
+    /// <param name="step">Steps done.</param>
+    void OnSaving(int step)
+    {
+    }
 }

@@ -13,6 +13,7 @@ public sealed class TrainingRun : IDisposable
     private const int SampleTokens = 200;
 
     private readonly TextData _data;
+    private readonly RunLock _lock;
     private readonly MetricsLog _log;
 
     private TrainingRun(RunFolder folder, RunConfig config, TextData data, ITrainingObserver? observer, Device? device, bool resume)
@@ -20,15 +21,20 @@ public sealed class TrainingRun : IDisposable
         Folder = folder;
         Config = config;
         _data = data;
-        var observers = new ObserverList();
-        if (observer is not null)
-        {
-            observers.Add(observer);
-        }
-
-        Trainer = new Trainer(config, data, folder, observers, device);
+        _lock = RunLock.Take(folder.FullPath);
+        Trainer? trainer = null;
         try
         {
+            folder.DeletePartial();
+            var observers = new ObserverList();
+            if (observer is not null)
+            {
+                observers.Add(observer);
+            }
+
+            var resumed = new MessageList();
+            observers.Add(resumed);
+            Trainer = trainer = new Trainer(config, data, folder, observers, device);
             if (resume && !Trainer.Resume())
             {
                 observers.OnMessage(0, "there is no checkpoint yet; starting at step 0");
@@ -36,11 +42,18 @@ public sealed class TrainingRun : IDisposable
 
             // Only now is known which lines of an earlier log still count.
             _log = new MetricsLog(folder, config, Trainer.Step);
+            foreach (var message in resumed.TakeAll())
+            {
+                _log.OnMessage(Trainer.Step, message);
+            }
+
             observers.Add(_log);
         }
         catch
         {
-            Trainer.Dispose();
+            _log?.Dispose();
+            trainer?.Dispose();
+            _lock.Dispose();
             throw;
         }
     }
@@ -104,14 +117,45 @@ public sealed class TrainingRun : IDisposable
     /// <summary>Trains to the end or until the stop is asked for. At the end the model folder, the loss curve and a sample are written.</summary>
     /// <param name="stop">Asks for a checkpoint and a stop after the step at hand.</param>
     /// <returns>Whether the run is complete.</returns>
-    /// <exception cref="TrainingFailedException">The loss is not a finite number; the last checkpoint is intact.</exception>
+    /// <exception cref="TrainingFailedException">
+    /// The training diverged, or a file cannot be written or read; the message names the last good checkpoint, which is intact.
+    /// </exception>
     public bool Run(CancellationToken stop = default)
     {
-        if (!Trainer.Run(stop: stop))
+        try
         {
-            return false;
-        }
+            if (!Trainer.Run(stop: stop))
+            {
+                return false;
+            }
 
+            Finish();
+            return true;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException || IsFileTooLarge(e))
+        {
+            var reason = IsFileTooLarge(e) ? "a file cannot grow further, by a limit of the process or of the file system" : e.Message.TrimEnd('.');
+            throw new TrainingFailedException($"The run stopped after step {Trainer.Step}: {reason}. {WhatIsLeft()}", e);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _log.Dispose();
+        Trainer.Dispose();
+        _lock.Dispose();
+    }
+
+    // What .NET makes of EFBIG: the length, as it sees it, was set to a value that is too large.
+    private static bool IsFileTooLarge(Exception error) => error is ArgumentOutOfRangeException { ParamName: "value", Source: "System.Private.CoreLib" };
+
+    private string WhatIsLeft() => Folder.Checkpoints.Finished is [var newest, ..]
+        ? $"The checkpoint {Path.GetFileName(newest)} is intact; mend the cause, then go on with: cofrgenet train --out {Folder.FullPath} --resume"
+        : $"There is no checkpoint yet; mend the cause, then start again with: cofrgenet train --out {Folder.FullPath} --resume";
+
+    private void Finish()
+    {
         AtomicDirectory.Create(Folder.FinalFolder, folder => ModelFolder.Save(folder, Trainer.Model, _data.Tokenizer));
         LossCurve.SavePng(
             Folder.LossCurveFile,
@@ -127,14 +171,28 @@ public sealed class TrainingRun : IDisposable
         {
             // The last step diverged: the figures say so, and there is nothing to sample.
         }
-
-        return true;
     }
 
-    /// <inheritdoc/>
-    public void Dispose()
+    // What is said while a run is resumed, before its log can be opened.
+    private sealed class MessageList : ITrainingObserver
     {
-        _log.Dispose();
-        Trainer.Dispose();
+        private List<string>? _messages = [];
+
+        public List<string> TakeAll()
+        {
+            var all = _messages ?? [];
+            _messages = null;
+            return all;
+        }
+
+        public void OnStep(TrainingProgress progress)
+        {
+        }
+
+        public void OnEvaluation(int step, EvaluationResult result)
+        {
+        }
+
+        public void OnMessage(int step, string message) => _messages?.Add(message);
     }
 }

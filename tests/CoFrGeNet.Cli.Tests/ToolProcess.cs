@@ -53,12 +53,9 @@ internal sealed partial class ToolProcess : IDisposable
         var clock = Stopwatch.StartNew();
         while (clock.Elapsed < TimeSpan.FromSeconds(60) && !_process.HasExited)
         {
-            lock (_errorLines)
+            if (HasError(text))
             {
-                if (_errorLines.Any(line => line.Contains(text, StringComparison.Ordinal)))
-                {
-                    return;
-                }
+                return;
             }
 
             await Task.Delay(50, TestContext.Current.CancellationToken);
@@ -66,6 +63,28 @@ internal sealed partial class ToolProcess : IDisposable
 
         Assert.Fail($"'{text}' never came: {string.Join('\n', _errorLines)}");
     }
+
+    public int Id => _process.Id;
+
+    /// <summary>Ends it at once, as a power cut would.</summary>
+    /// <returns>Whether it was still there.</returns>
+    public bool Kill()
+    {
+        // The exit code says more than asking before: it may end in between.
+        _process.Kill();
+        Assert.True(_process.WaitForExit(TimeSpan.FromSeconds(60)));
+        return _process.ExitCode == 128 + 9;
+    }
+
+    public bool HasError(string text)
+    {
+        lock (_errorLines)
+        {
+            return _errorLines.Any(line => line.Contains(text, StringComparison.Ordinal));
+        }
+    }
+
+    public bool HasExited => _process.HasExited;
 
     public void Signal(PosixSignal signal) => Assert.Equal(0, Kill(_process.Id, signal == PosixSignal.SIGINT ? 2 : 15));
 

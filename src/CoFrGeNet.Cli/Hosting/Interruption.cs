@@ -2,9 +2,16 @@ using System.Runtime.InteropServices;
 
 namespace CoFrGeNet.Cli;
 
-/// <summary>Turns the first Ctrl-C or SIGTERM into a request to stop; the second one ends the process at once.</summary>
+/// <summary>Turns the first Ctrl-C, SIGTERM or SIGHUP (a terminal that closes) into a request to stop; the second one ends the process at once.</summary>
 internal sealed partial class Interruption : IDisposable
 {
+    // SIGXFSZ, the same number on Linux and macOS. It would end the process; without it the write fails, and is told of like that of a full disk.
+    private const PosixSignal FileSizeLimit = (PosixSignal)25;
+
+    // For as long as the process lives: a signal that is handled after its registration is gone would end it.
+    private static readonly PosixSignalRegistration? FileSizeRegistration =
+        OperatingSystem.IsWindows() ? null : PosixSignalRegistration.Create(FileSizeLimit, context => context.Cancel = true);
+
     private readonly CancellationTokenSource _stop = new();
     private readonly TextWriter _error;
     private readonly PosixSignalRegistration[] _registrations;
@@ -13,7 +20,12 @@ internal sealed partial class Interruption : IDisposable
     private Interruption(TextWriter error)
     {
         _error = error;
-        _registrations = [PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal), PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal)];
+        _registrations =
+        [
+            PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal),
+            PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal),
+            PosixSignalRegistration.Create(PosixSignal.SIGHUP, OnSignal),
+        ];
     }
 
     /// <summary>Is cancelled by the first signal.</summary>
@@ -21,7 +33,11 @@ internal sealed partial class Interruption : IDisposable
 
     /// <summary>Starts listening.</summary>
     /// <param name="error">Where the first signal is acknowledged.</param>
-    public static Interruption Listen(TextWriter error) => new(error);
+    public static Interruption Listen(TextWriter error)
+    {
+        GC.KeepAlive(FileSizeRegistration);
+        return new Interruption(error);
+    }
 
     /// <inheritdoc/>
     public void Dispose()

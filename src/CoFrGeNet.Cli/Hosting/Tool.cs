@@ -11,6 +11,8 @@ internal static class Tool
 {
     private const string Name = "cofrgenet";
 
+    private static readonly string WholeNumber = $"; allowed is a whole number up to {int.MaxValue}";
+
     /// <summary>Parses a command line and runs its verb.</summary>
     /// <param name="arguments">What follows the tool's name.</param>
     /// <param name="console">Where it writes.</param>
@@ -28,6 +30,7 @@ internal static class Tool
     [
         new QuickstartVerb(console),
         new TrainVerb(console),
+        new WatchVerb(console),
         new GenerateVerb(console),
         new InfoVerb(console),
         new DoctorVerb(console),
@@ -103,7 +106,7 @@ internal static class Tool
         var known = isRoot ? command.Subcommands.Select(verb => verb.Name) : command.Options.Select(option => option.Name);
         var stranger = parsed.UnmatchedTokens.FirstOrDefault(token => isRoot || token.StartsWith('-'));
         var message = stranger is null
-            ? parsed.Errors[0].Message.ReplaceLineEndings(" ").Replace(" as expected type 'System.Int32'", "; allowed is a whole number").Replace(" as expected type 'System.Nullable`1[System.Int32]'", "; allowed is a whole number").Replace(" as expected type 'System.Double'", "; allowed is a number")
+            ? parsed.Errors[0].Message.ReplaceLineEndings(" ").Replace(" as expected type 'System.Int32'", WholeNumber).Replace(" as expected type 'System.Nullable`1[System.Int32]'", WholeNumber).Replace(" as expected type 'System.Double'", "; allowed is a number")
             : $"There is no {(isRoot ? "verb" : "option")} '{stranger}'; did you mean '{StrictJson.Nearest(stranger, known)}'?";
         console.Error.WriteLine($"{message} See '{Name}{(isRoot ? string.Empty : " " + command.Name)} --help'.");
         return ExitCode.BadInput;

@@ -18,6 +18,7 @@ internal sealed class ProgressDisplay : ITrainingObserver
     private readonly TimeProvider _clock;
     private long? _lastShown;
     private int _liveLength;
+    private double? _validationLoss;
 
     /// <summary>Creates the display.</summary>
     /// <param name="console">It writes to standard error.</param>
@@ -53,9 +54,13 @@ internal sealed class ProgressDisplay : ITrainingObserver
     }
 
     /// <inheritdoc/>
-    public void OnEvaluation(int step, EvaluationResult result) => WriteLine(string.Create(
-        CultureInfo.InvariantCulture,
-        $"{_prefix}step {step}: validation loss {result.Loss:F4}, perplexity {result.Perplexity:F2}, {result.BitsPerByte:F3} bits per byte"));
+    public void OnEvaluation(int step, EvaluationResult result)
+    {
+        _validationLoss = result.Loss;
+        WriteLine(string.Create(
+            CultureInfo.InvariantCulture,
+            $"{_prefix}step {step}: validation loss {result.Loss:F4}, perplexity {result.Perplexity:F2}, {result.BitsPerByte:F3} bits per byte"));
+    }
 
     /// <inheritdoc/>
     public void OnMessage(int step, string message) => WriteLine($"{_prefix}step {step}: {message}");
@@ -82,10 +87,12 @@ internal sealed class ProgressDisplay : ITrainingObserver
     private string Describe(TrainingProgress progress)
     {
         var left = (double)progress.Tokens / progress.Step * (progress.Steps - progress.Step) / progress.TokensPerSecond;
-        var levels = progress.ActiveLevels is { } active ? $"  ladder levels {active}" : string.Empty;
+        var levels = progress.ActiveLevels is { } active ? $"  ladder levels {active} of {progress.Levels}" : string.Empty;
+        var validation = _validationLoss is { } loss ? string.Create(CultureInfo.InvariantCulture, $"  validation {loss:F4}") : string.Empty;
+        // What matters most comes first, since a narrow terminal cuts the line.
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"{_prefix}step {progress.Step}/{progress.Steps}  loss {progress.Loss:F4}  gradient {progress.Norms.Total:G3}{levels}  {progress.TokensPerSecond:N0} tokens/s  {Amounts.Duration(left)} left");
+            $"{_prefix}step {progress.Step}/{progress.Steps}  {Amounts.Count(progress.Tokens)} tokens  loss {progress.Loss:F4}{validation}  {progress.TokensPerSecond:N0} tokens/s  {Amounts.Duration(left)} left{levels}  gradient {progress.Norms.Total:G3}");
     }
 
     private void ShowLive(string line)

@@ -65,7 +65,7 @@ internal sealed class QuickstartRun
         }
 
         var runner = new ArmRunner(_folder, text, device);
-        var count = plan is null ? steps ?? FittingSteps(arms, runner, minutes) : (int)plan["steps"]!;
+        var count = plan is null ? steps ?? FittingSteps(arms, text, device, minutes) : (int)plan["steps"]!;
         if (plan is null)
         {
             StorePlan(count, data);
@@ -102,10 +102,10 @@ internal sealed class QuickstartRun
         },
     });
 
-    private int FittingSteps(IReadOnlyList<ComparisonArm> arms, ArmRunner runner, double minutes)
+    private int FittingSteps(IReadOnlyList<ComparisonArm> arms, TextData text, torch.Device device, double minutes)
     {
         var fixedConfig = Scaled(arms, 1000);
-        var seconds = fixedConfig.Sum(arm => runner.SecondsPerStep(arm, MeasuredSeconds));
+        var seconds = fixedConfig.Sum(arm => StepTime.Measure(arm.Config, text, MeasuredSeconds, device).Seconds);
         var fitting = (int)(((minutes * 60) - Seconds) * TrainingShare / seconds);
         var steps = Math.Max(FewestSteps, fitting);
         var tokens = (long)steps * arms[0].Config.Training.TokensPerStep;

@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
+using System.Text.Json;
+using CoFrGeNet.Configuration;
 using CoFrGeNet.Generation;
 using CoFrGeNet.Torch;
 
@@ -37,7 +39,7 @@ internal sealed class GenerateVerb : Verb
             TopP = arguments.GetValue(_topP),
             Seed = arguments.GetValue(_seed),
             Stop = arguments.GetValue(_stop) ?? [],
-        }.Validate();
+        }.Validate(new ConfigCheck(member => "--" + JsonNamingPolicy.KebabCaseLower.ConvertName(member)));
         var folder = arguments.GetRequiredValue(_model);
         // Before libtorch is loaded, which takes a second: the folder may be the wrong one.
         ModelFolder.ReadConfig(folder);

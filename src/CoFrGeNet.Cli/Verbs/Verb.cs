@@ -60,5 +60,5 @@ internal abstract class Verb : Command
 
     /// <summary>A number that JSON can hold: null for infinity and for what is no number.</summary>
     /// <param name="value">The number.</param>
-    protected static double? Finite(double? value) => value is { } number && double.IsFinite(number) ? number : null;
+    internal static double? Finite(double? value) => value is { } number && double.IsFinite(number) ? number : null;
 }

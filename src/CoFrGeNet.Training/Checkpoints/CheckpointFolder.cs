@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using CoFrGeNet.Configuration;
 using CoFrGeNet.Storage;
@@ -9,14 +10,15 @@ namespace CoFrGeNet.Training;
 
 /// <summary>
 /// The checkpoints of a run: <c>checkpoints/step-NNNNNNNN/</c> with weights, optimizer state and position. A checkpoint is written aside,
-/// flushed and renamed, with the file <c>DONE</c> last, so that one which carries its name and marker is whole.
+/// flushed and renamed, and holds the checksums of its files in its marker <c>DONE</c>, which is written last.
 /// </summary>
 public sealed class CheckpointFolder
 {
     private const string Prefix = "step-";
-    private const string Marker = "DONE";
     private const string OptimizerFile = "optimizer.safetensors";
     private const string StateFile = "state.json";
+
+    private static readonly string[] Files = [ModelFolder.WeightsFile, OptimizerFile, StateFile];
 
     private readonly string _folder;
 
@@ -25,17 +27,27 @@ public sealed class CheckpointFolder
     public CheckpointFolder(string runFolder) => _folder = Path.Combine(runFolder, "checkpoints");
 
     /// <summary>Finished checkpoints, newest first.</summary>
-    public IReadOnlyList<string> Finished => !Directory.Exists(_folder)
-        ? []
-        : [.. Directory.GetDirectories(_folder, Prefix + "*").Where(path => File.Exists(Path.Combine(path, Marker))).OrderDescending(StringComparer.Ordinal)];
+    public IReadOnlyList<string> Finished => [.. All.Where(path => File.Exists(Path.Combine(path, CheckpointManifest.FileName)))];
 
-    /// <summary>Writes a checkpoint and deletes the oldest beyond the number to keep.</summary>
+    // Also those without a marker, which are named when a resume passes over them. By number, since the ninth digit may come.
+    private IEnumerable<string> All => !Directory.Exists(_folder)
+        ? []
+        : Directory.GetDirectories(_folder, Prefix + "*").Where(path => StepOf(path) is not null).OrderByDescending(StepOf);
+
+    /// <summary>The step of a checkpoint, from its name; null for another folder.</summary>
+    /// <param name="path">The checkpoint's folder.</param>
+    public static int? StepOf(string path) =>
+        Path.GetFileName(path) is var name
+        && name.StartsWith(Prefix, StringComparison.Ordinal)
+        && int.TryParse(name.AsSpan(Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out var step) ? step : null;
+
+    /// <summary>Writes a checkpoint and deletes those that the rotation no longer keeps.</summary>
     /// <param name="model">The model.</param>
     /// <param name="optimizer">The optimizer.</param>
     /// <param name="state">The position.</param>
-    /// <param name="keep">How many checkpoints to keep.</param>
+    /// <param name="rotation">Which checkpoints are kept.</param>
     /// <returns>The checkpoint's path.</returns>
-    public string Save(LanguageModel model, AdamW optimizer, CheckpointState state, int keep)
+    public string Save(LanguageModel model, AdamW optimizer, CheckpointState state, CheckpointRotation rotation)
     {
         var path = Path.Combine(_folder, $"{Prefix}{state.Step:D8}");
         AtomicDirectory.Create(path, folder =>
@@ -47,61 +59,114 @@ public sealed class CheckpointFolder
                 TensorWeights.Entry($"square.{entry.Name}", entry.Square),
             }));
             DurableFile.Write(Path.Combine(folder, StateFile), JsonSerializer.SerializeToUtf8Bytes(state, TrainingJsonContext.Default.CheckpointState));
-            DurableFile.Write(Path.Combine(folder, Marker), ReadOnlyMemory<byte>.Empty);
+            CheckpointManifest.Write(folder, Files);
         });
         // A newer one is damaged, or the run would have gone on from there: it counts for nothing and pushes nothing out.
-        foreach (var old in Finished.SkipWhile(other => other != path).Skip(keep))
+        foreach (var old in Finished.SkipWhile(other => other != path).Skip(rotation.Newest).Where(old => !rotation.Keeps(StepOf(old)!.Value, state.Best?.Step)))
         {
-            Directory.Delete(old, recursive: true);
+            AtomicDirectory.Delete(old);
         }
 
         return path;
     }
 
-    /// <summary>Loads the newest checkpoint that is whole into a model and an optimizer.</summary>
+    /// <summary>
+    /// Loads the newest checkpoint that is whole into a model and an optimizer. Both change only when everything of a checkpoint has been
+    /// read and has been found right.
+    /// </summary>
     /// <param name="model">The model, of the run's configuration.</param>
     /// <param name="optimizer">The optimizer.</param>
     /// <param name="skipped">Hears of each damaged checkpoint that is passed over, and why.</param>
+    /// <param name="check">Refuses a state that does not belong to this run by throwing; nothing is loaded then, and no older one is tried.</param>
     /// <returns>The position, or null if there is no checkpoint.</returns>
     /// <exception cref="UserErrorException">There are checkpoints, and none is whole.</exception>
-    public CheckpointState? LoadNewest(LanguageModel model, AdamW optimizer, Action<string> skipped)
+    public CheckpointState? LoadNewest(LanguageModel model, AdamW optimizer, Action<string> skipped, Action<CheckpointState>? check = null)
     {
-        AtomicDirectory.DeletePartial(_folder);
-        var finished = Finished;
-        var damages = new List<string>();
-        foreach (var path in finished)
+        if (AtomicDirectory.DeletePartial(_folder) is > 0 and var count)
         {
-            try
-            {
-                var state = Load(path, model, optimizer);
-                damages.ForEach(skipped);
-                return state;
-            }
-            catch (Exception e) when (e is UserErrorException or WeightsFormatException or IOException)
-            {
-                damages.Add($"checkpoint {Path.GetFileName(path)} skipped: {e.Message}");
-            }
+            skipped($"{count} half-written checkpoint{(count == 1 ? string.Empty : "s")} cleared away");
         }
 
-        return finished.Count == 0
+        var all = All.ToArray();
+        var damages = new List<string>();
+        foreach (var path in all)
+        {
+            using var scope = NewDisposeScope();
+            Content content;
+            try
+            {
+                content = Read(path, model);
+            }
+            catch (Exception e) when (e is UserErrorException or WeightsFormatException or IOException or UnauthorizedAccessException)
+            {
+                damages.Add($"checkpoint {Path.GetFileName(path)} skipped: {e.Message}");
+                continue;
+            }
+
+            check?.Invoke(content.State);
+            damages.ForEach(skipped);
+            content.Apply(model, optimizer);
+            return content.State;
+        }
+
+        return all.Length == 0
             ? null
-            : throw new UserErrorException($"None of the {finished.Count} checkpoints in {_folder} is intact ({damages[0].TrimEnd('.')}); start the run again with --force, or restore a copy.");
+            : throw new UserErrorException($"None of the {all.Length} checkpoints in {_folder} is intact ({string.Join("; ", damages.Select(damage => damage.TrimEnd('.')))}); start the run again with --force, or restore a copy.");
     }
 
-    private static CheckpointState Load(string path, LanguageModel model, AdamW optimizer)
+    private static Content Read(string path, LanguageModel model)
     {
+        CheckpointManifest.Verify(path, Files);
         var statePath = Path.Combine(path, StateFile);
         var state = StrictJson.Read(StrictJson.Parse(File.ReadAllText(statePath), statePath), TrainingJsonContext.Default.CheckpointState, statePath);
-        using var file = SafeTensorsFile.Open(Path.Combine(path, OptimizerFile));
-        using var scope = NewDisposeScope();
+        if (state.Step != StepOf(path))
+        {
+            throw new UserErrorException($"{statePath} is of step {state.Step}, so the checkpoint was renamed.");
+        }
+
+        if (state.Model != model.Config)
+        {
+            throw new UserErrorException($"{statePath} belongs to a model of another configuration.");
+        }
+
         var parameters = model.named_parameters().ToDictionary(entry => entry.name, entry => entry.parameter);
         var moments = state.ParameterSteps.Select(entry => parameters.TryGetValue(entry.Key, out var parameter)
             ? (Name: entry.Key, Mean: zeros_like(parameter, requires_grad: false), Square: zeros_like(parameter, requires_grad: false), Steps: entry.Value)
             : throw new UserErrorException($"{statePath} names a parameter '{entry.Key}' that the model does not have.")).ToArray();
-        TensorWeights.Load(file, [.. moments.SelectMany(entry => new[] { ($"mean.{entry.Name}", entry.Mean), ($"square.{entry.Name}", entry.Square) })]);
-        // The optimizer changes last and as a whole, so that a damaged checkpoint leaves nothing behind in it.
-        ModelFolder.LoadWeights(Path.Combine(path, ModelFolder.WeightsFile), model);
-        optimizer.Restore(moments);
-        return state;
+        ReadTensors(Path.Combine(path, OptimizerFile), [.. moments.SelectMany(entry => new[] { ($"mean.{entry.Name}", entry.Mean), ($"square.{entry.Name}", entry.Square) })]);
+        (string Name, Tensor Tensor)[] weights = [.. TensorWeights.Of(model).Select(entry => (entry.Name, zeros_like(entry.Tensor, requires_grad: false)))];
+        ReadTensors(Path.Combine(path, ModelFolder.WeightsFile), weights);
+        return new Content(state, weights, moments);
+    }
+
+    private static void ReadTensors(string path, IReadOnlyCollection<(string Name, Tensor Tensor)> targets)
+    {
+        using var file = SafeTensorsFile.Open(path);
+        // Other float types would be widened in silence, and the run would go on from rounded values.
+        if (file.Tensors.FirstOrDefault(info => info.DType != TensorDType.F32) is { } other)
+        {
+            throw new UserErrorException($"{path}: tensor '{other.Name}' is {other.DType}; a checkpoint holds {TensorDType.F32}.");
+        }
+
+        TensorWeights.Load(file, targets);
+    }
+
+    private sealed record Content(
+        CheckpointState State,
+        IReadOnlyList<(string Name, Tensor Tensor)> Weights,
+        IReadOnlyList<(string Name, Tensor Mean, Tensor Square, long Steps)> Moments)
+    {
+        public void Apply(LanguageModel model, AdamW optimizer)
+        {
+            using (no_grad())
+            {
+                foreach (var (target, source) in TensorWeights.Of(model).Zip(Weights))
+                {
+                    target.Tensor.copy_(source.Tensor);
+                }
+            }
+
+            optimizer.Restore(Moments);
+        }
     }
 }

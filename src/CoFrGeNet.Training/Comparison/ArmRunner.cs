@@ -30,25 +30,6 @@ public sealed class ArmRunner
         _device = device;
     }
 
-    /// <summary>Measures how long a step takes, on throw-away models.</summary>
-    /// <param name="arm">The contestant.</param>
-    /// <param name="seconds">How long to measure, after two steps of warm-up.</param>
-    /// <returns>Seconds a step.</returns>
-    public double SecondsPerStep(ComparisonArm arm, double seconds)
-    {
-        using var trainer = new Trainer(arm.Config, _data, device: _device);
-        trainer.Warm(2);
-        var clock = System.Diagnostics.Stopwatch.StartNew();
-        var steps = 0;
-        do
-        {
-            trainer.Warm(1);
-            steps++;
-        }
-        while (clock.Elapsed.TotalSeconds < seconds);
-        return clock.Elapsed.TotalSeconds / steps;
-    }
-
     /// <summary>The run folder of a contestant.</summary>
     /// <param name="name">Its name.</param>
     public string FolderOf(string name) => Path.Combine(_folder, name);

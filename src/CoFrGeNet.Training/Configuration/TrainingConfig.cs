@@ -120,6 +120,15 @@ public sealed record TrainingConfig
     /// <summary>How many of the newest checkpoints are kept.</summary>
     public int KeepCheckpoints { get; init; } = 2;
 
+    /// <summary>Whether the checkpoint with the lowest validation loss is kept too, by the last evaluation before it.</summary>
+    public bool KeepBestCheckpoint { get; init; } = true;
+
+    /// <summary>Checkpoints whose step is a multiple of this are kept for good; 0: none.</summary>
+    public int KeepCheckpointsEvery { get; init; }
+
+    /// <summary>When a step is skipped because its loss or its gradient stands out.</summary>
+    public SpikeConfig Spikes { get; init; } = new();
+
     /// <summary>Length of training sequences with the default resolved.</summary>
     /// <param name="model">The model.</param>
     public int ResolveSequenceLength(ModelConfig model) => SequenceLength ?? model.ContextLength;
@@ -174,5 +183,11 @@ public sealed record TrainingConfig
         at.AtLeast(EvaluationTokens, length, "evaluationTokens");
         at.AtLeast(CheckpointEvery, 1, "checkpointEvery");
         at.AtLeast(KeepCheckpoints, 1, "keepCheckpoints");
+        at.That(
+            KeepCheckpointsEvery >= 0 && KeepCheckpointsEvery % CheckpointEvery == 0,
+            "keepCheckpointsEvery",
+            $"{KeepCheckpointsEvery}",
+            $"0 (none) or a multiple of checkpointEvery, which is {CheckpointEvery}");
+        Spikes.Check(at.Under("spikes"));
     }
 }

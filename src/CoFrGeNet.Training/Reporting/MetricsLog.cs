@@ -1,20 +1,26 @@
+using System.Text;
 using System.Text.Json;
-using TorchSharp;
-using TorchSharp.Modules;
+using System.Text.Json.Nodes;
 
 namespace CoFrGeNet.Training;
 
-/// <summary>Writes what a trainer reports to <c>metrics.jsonl</c> and to TensorBoard events, and remembers the losses for a curve.</summary>
+/// <summary>
+/// Writes what a trainer reports to <c>metrics.jsonl</c> and to TensorBoard events, and remembers the losses for a curve. Each line is one
+/// write, so a reader sees whole lines and a killed run leaves at most one that is cut.
+/// </summary>
 public sealed class MetricsLog : ITrainingObserver, IDisposable
 {
-    private readonly StreamWriter _lines;
-    private readonly SummaryWriter _board;
+    private readonly FileStream _lines;
+    private readonly EventFile _board;
     private readonly int _every;
     private readonly List<(long Tokens, double Loss)> _trainingLosses = [];
     private readonly List<(long Tokens, double Loss)> _validationLosses = [];
     private readonly int _tokensPerStep;
 
-    /// <summary>Opens the log. Lines of steps after <paramref name="fromStep"/>, left by a run that went on past its last checkpoint, are dropped.</summary>
+    /// <summary>
+    /// Opens the log. Lines of steps after <paramref name="fromStep"/>, left by a run that went on past its last checkpoint, are dropped, and
+    /// the events are written again from those that stay.
+    /// </summary>
     /// <param name="folder">The run.</param>
     /// <param name="config">Its configuration.</param>
     /// <param name="fromStep">Steps done so far.</param>
@@ -23,122 +29,176 @@ public sealed class MetricsLog : ITrainingObserver, IDisposable
         _every = config.Training.LogEvery;
         _tokensPerStep = config.Training.TokensPerStep;
         KeepUpTo(folder.MetricsFile, fromStep);
-        _lines = new StreamWriter(folder.MetricsFile, append: true) { AutoFlush = true };
-        _board = torch.utils.tensorboard.SummaryWriter(folder.TensorBoardFolder, createRunName: false);
+        _board = new EventFile(folder.TensorBoardFolder, Now());
+        try
+        {
+            foreach (var line in ReadKept(folder.MetricsFile))
+            {
+                Remember(line);
+                WriteEvents(line);
+            }
+
+            _lines = new FileStream(folder.MetricsFile, FileMode.Append, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
+        }
+        catch
+        {
+            _board.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Training loss by tokens seen, one point a logged step.</summary>
     public IReadOnlyList<(long Tokens, double Loss)> TrainingLosses => _trainingLosses;
 
-    /// <summary>Validation loss by tokens seen.</summary>
+    /// <summary>Validation loss by tokens seen; evaluations that gave no finite number are left out.</summary>
     public IReadOnlyList<(long Tokens, double Loss)> ValidationLosses => _validationLosses;
 
     /// <inheritdoc/>
     public void OnStep(TrainingProgress progress)
     {
-        if (progress.Step % _every != 0 && progress.Step != progress.Steps)
+        if (progress.Step % _every != 0 && progress.Step != progress.Steps && progress.Skipped is null)
         {
             return;
         }
 
-        _trainingLosses.Add((progress.Tokens, progress.Loss));
-        var line = new Dictionary<string, object?>
+        var norms = new JsonObject();
+        foreach (var (component, norm) in progress.Norms.ByComponent)
+        {
+            norms[JsonNamingPolicy.CamelCase.ConvertName(component.ToString())] = Finite(norm);
+        }
+
+        Write(new JsonObject
         {
             ["step"] = progress.Step,
             ["tokens"] = progress.Tokens,
             ["loss"] = progress.Loss,
             ["learningRate"] = progress.LearningRate,
-            ["tokensPerSecond"] = Math.Round(progress.TokensPerSecond),
+            ["tokensPerSecond"] = Finite(Math.Round(progress.TokensPerSecond)),
             ["gradientNorm"] = Finite(progress.Norms.Total),
-            ["gradientNorms"] = progress.Norms.ByComponent.ToDictionary(entry => Camel(entry.Key), entry => Finite(entry.Value)),
+            ["gradientNorms"] = norms,
+            ["skipped"] = progress.Skipped,
             ["activeLevels"] = progress.ActiveLevels,
-            ["poles"] = progress.Poles.Count == 0 ? null : progress.Poles.Select(pole => new Dictionary<string, object?>
+            ["levels"] = progress.Levels,
+            ["poles"] = progress.Poles.Count == 0 ? null : new JsonArray([.. progress.Poles.Select(pole => new JsonObject
             {
                 ["layer"] = pole.Layer,
                 ["guardedShare"] = pole.GuardedShare,
                 ["minDenominator"] = Finite(pole.MinDenominator),
-            }).ToArray(),
-        };
-        Write(line);
-        _board.add_scalar("loss/train", (float)progress.Loss, progress.Step);
-        _board.add_scalar("learningRate", (float)progress.LearningRate, progress.Step);
-        _board.add_scalar("tokensPerSecond", (float)progress.TokensPerSecond, progress.Step);
-        foreach (var (component, norm) in progress.Norms.ByComponent)
-        {
-            _board.add_scalar($"gradientNorm/{Camel(component)}", (float)norm, progress.Step);
-        }
-    }
-
-    /// <inheritdoc/>
-    public void OnEvaluation(int step, EvaluationResult result)
-    {
-        _validationLosses.Add(((long)step * _tokensPerStep, result.Loss));
-        Write(new Dictionary<string, object?>
-        {
-            ["step"] = step,
-            ["validationLoss"] = Finite(result.Loss),
-            ["perplexity"] = Finite(result.Perplexity),
-            ["bitsPerByte"] = Finite(result.BitsPerByte),
+            })]),
         });
-        _board.add_scalar("loss/validation", (float)result.Loss, step);
     }
 
     /// <inheritdoc/>
-    public void OnMessage(int step, string message) => Write(new Dictionary<string, object?> { ["step"] = step, ["message"] = message });
+    public void OnEvaluation(int step, EvaluationResult result) => Write(new JsonObject
+    {
+        ["step"] = step,
+        ["validationLoss"] = Finite(result.Loss),
+        ["perplexity"] = Finite(result.Perplexity),
+        ["bitsPerByte"] = Finite(result.BitsPerByte),
+    });
 
     /// <inheritdoc/>
-    public void Dispose() => _lines.Dispose();
+    public void OnMessage(int step, string message) => Write(new JsonObject { ["step"] = step, ["message"] = message });
 
-    private static string Camel(Component component) => JsonNamingPolicy.CamelCase.ConvertName(component.ToString());
+    /// <inheritdoc/>
+    public void OnSaving(int step)
+    {
+        _lines.Flush(flushToDisk: true);
+        _board.Flush();
+    }
 
-    // JSON has no infinity; a gradient that is not finite is written as null.
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _lines.Dispose();
+        _board.Dispose();
+    }
+
+    private static double Now() => Math.Round((DateTimeOffset.UtcNow - DateTimeOffset.UnixEpoch).TotalSeconds, 3);
+
+    // JSON has no infinity: what is no finite number is left out.
     private static double? Finite(double value) => double.IsFinite(value) ? value : null;
 
-    private static int StepOf(string line)
+    private static double? Number(JsonObject line, string member) =>
+        line[member] is JsonValue value && value.TryGetValue<double>(out var number) ? number : null;
+
+    private static JsonObject? Parse(string line)
     {
         try
         {
-            using var document = JsonDocument.Parse(line);
-            return document.RootElement.ValueKind == JsonValueKind.Object
-                && document.RootElement.TryGetProperty("step", out var step) && step.TryGetInt32(out var number) ? number : int.MaxValue;
+            return JsonNode.Parse(line) as JsonObject;
         }
         catch (JsonException)
         {
             // The last line of a killed run may be cut.
-            return int.MaxValue;
+            return null;
         }
     }
 
-    private void KeepUpTo(string path, int step)
+    private static void KeepUpTo(string path, int step)
     {
         if (!File.Exists(path))
         {
             return;
         }
 
-        var kept = File.ReadLines(path).Where(line => StepOf(line) <= step).ToArray();
-        Storage.DurableFile.Write(path, System.Text.Encoding.UTF8.GetBytes(string.Concat(kept.Select(line => line + "\n"))));
-        foreach (var line in kept)
+        // Line by line, since the log of a long run is large; bytes, since they shall stay as they were.
+        Storage.DurableFile.Write(path, kept =>
         {
-            using var document = JsonDocument.Parse(line);
-            Remember(document.RootElement);
-        }
+            foreach (var line in File.ReadLines(path).Where(line => Parse(line) is { } known && Number(known, "step") <= step))
+            {
+                kept.Write(Encoding.UTF8.GetBytes(line + "\n"));
+            }
+        });
     }
 
-    private void Remember(JsonElement line)
+    private static IEnumerable<JsonObject> ReadKept(string path) => File.Exists(path) ? File.ReadLines(path).Select(line => Parse(line)!) : [];
+
+    private void Remember(JsonObject line)
     {
-        var tokens = line.GetProperty("step").GetInt64() * _tokensPerStep;
-        if (line.TryGetProperty("loss", out var loss))
+        var tokens = (long)Number(line, "step")! * _tokensPerStep;
+        if (Number(line, "loss") is { } loss)
         {
-            _trainingLosses.Add((tokens, loss.GetDouble()));
+            _trainingLosses.Add((tokens, loss));
         }
 
-        if (line.TryGetProperty("validationLoss", out var validation))
+        if (Number(line, "validationLoss") is { } validation)
         {
-            _validationLosses.Add((tokens, validation.GetDouble()));
+            _validationLosses.Add((tokens, validation));
         }
     }
 
-    private void Write(Dictionary<string, object?> line) =>
-        _lines.WriteLine(JsonSerializer.Serialize(line.Where(entry => entry.Value is not null).ToDictionary()));
+    private void WriteEvents(JsonObject line)
+    {
+        (string Tag, double? Value)[] scalars =
+        [
+            ("loss/train", Number(line, "loss")),
+            ("loss/validation", Number(line, "validationLoss")),
+            ("learningRate", Number(line, "learningRate")),
+            ("tokensPerSecond", Number(line, "tokensPerSecond")),
+            ("gradientNorm/total", Number(line, "gradientNorm")),
+            .. (line["gradientNorms"] as JsonObject ?? []).Select(norm => ($"gradientNorm/{norm.Key}", (double?)norm.Value)),
+        ];
+        if (scalars.Any(scalar => scalar.Value is not null))
+        {
+            var known = scalars.Where(scalar => scalar.Value is not null).Select(scalar => (scalar.Tag, scalar.Value!.Value));
+            _board.Write(Number(line, "time") ?? 0, (long)Number(line, "step")!, known);
+        }
+    }
+
+    private void Write(JsonObject line)
+    {
+        line["time"] = Now();
+        foreach (var name in line.Where(member => member.Value is null).Select(member => member.Key).ToArray())
+        {
+            line.Remove(name);
+        }
+
+        var text = line.ToJsonString();
+        _lines.Write(Encoding.UTF8.GetBytes(text + "\n"));
+        // As it stands in the file, so that a resume remembers the same.
+        var written = Parse(text)!;
+        Remember(written);
+        WriteEvents(written);
+    }
 }

@@ -17,4 +17,7 @@ public sealed class ObserverList : ITrainingObserver
 
     /// <inheritdoc/>
     public void OnMessage(int step, string message) => _observers.ForEach(observer => observer.OnMessage(step, message));
+
+    /// <inheritdoc/>
+    public void OnSaving(int step) => _observers.ForEach(observer => observer.OnSaving(step));
 }

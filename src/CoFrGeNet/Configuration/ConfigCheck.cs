@@ -5,15 +5,22 @@ namespace CoFrGeNet.Configuration;
 /// <summary>Range checks that know where in the configuration they stand, so that the one-line error can name the member.</summary>
 public sealed class ConfigCheck
 {
-    private readonly string _path;
+    private readonly Func<string, string> _nameOf;
 
     /// <summary>Starts at a member.</summary>
     /// <param name="path">The path of the record whose members are checked, for example <c>model</c>.</param>
-    public ConfigCheck(string path) => _path = path;
+    public ConfigCheck(string path)
+        : this(member => $"{path}.{member}")
+    {
+    }
+
+    /// <summary>Starts where members go by names of their own, for example as options of a command line.</summary>
+    /// <param name="nameOf">What the user calls a member, by its JSON name.</param>
+    public ConfigCheck(Func<string, string> nameOf) => _nameOf = nameOf;
 
     /// <summary>The checks for a record one level down.</summary>
     /// <param name="member">The member's JSON name.</param>
-    public ConfigCheck Under(string member) => new($"{_path}.{member}");
+    public ConfigCheck Under(string member) => new(_nameOf(member));
 
     /// <summary>Requires value &gt;= least.</summary>
     /// <typeparam name="T">A number.</typeparam>
@@ -52,7 +59,7 @@ public sealed class ConfigCheck
     {
         if (!holds)
         {
-            throw new UserErrorException($"{_path}.{member} is {given}; allowed is {allowed}.");
+            throw new UserErrorException($"{_nameOf(member)} is {given}; allowed is {allowed}.");
         }
     }
 }

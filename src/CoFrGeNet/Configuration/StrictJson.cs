@@ -158,7 +158,8 @@ public static class StrictJson
 
         var expected = Type.GetTypeCode(Nullable.GetUnderlyingType(type.Type) ?? type.Type) switch
         {
-            TypeCode.Int32 or TypeCode.Int64 => "a whole number",
+            TypeCode.Int32 => $"a whole number up to {int.MaxValue}",
+            TypeCode.Int64 => "a whole number",
             TypeCode.Double => "a number",
             TypeCode.Boolean => "true or false",
             TypeCode.String => "a text",

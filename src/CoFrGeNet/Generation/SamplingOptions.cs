@@ -25,10 +25,15 @@ public sealed record SamplingOptions
 
     /// <summary>Checks every member.</summary>
     /// <returns>These options.</returns>
+    /// <exception cref="UserErrorException">A member is out of range; the message calls it <c>sampling.member</c>.</exception>
+    public SamplingOptions Validate() => Validate(new ConfigCheck("sampling"));
+
+    /// <summary>Checks every member.</summary>
+    /// <param name="at">Knows what the user calls a member.</param>
+    /// <returns>These options.</returns>
     /// <exception cref="UserErrorException">A member is out of range.</exception>
-    public SamplingOptions Validate()
+    public SamplingOptions Validate(ConfigCheck at)
     {
-        var at = new ConfigCheck("sampling");
         at.That(Temperature >= 0 && double.IsFinite(Temperature), "temperature", $"{Temperature}", "0 (greedy) or more");
         at.AtLeast(TopK, 0, "topK");
         at.That(TopP is > 0 and <= 1, "topP", $"{TopP}", "a number above 0, up to 1 (all tokens)");

@@ -76,6 +76,17 @@ public static class AtomicDirectory
         return partial.Length;
     }
 
+    /// <summary>Deletes a folder so that a crash in between leaves no folder of this name with a part of its content.</summary>
+    /// <param name="path">The folder.</param>
+    public static void Delete(string path)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        var full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
+        var aside = full + PartialMarker + Guid.NewGuid().ToString("N");
+        Directory.Move(full, aside);
+        Directory.Delete(aside, recursive: true);
+    }
+
     private static void FlushTree(string folder)
     {
         foreach (var file in Directory.EnumerateFiles(folder))

@@ -1,7 +1,9 @@
+using System.Text.RegularExpressions;
+
 namespace CoFrGeNet.Storage;
 
 /// <summary>Writes files so that a crash or a power cut leaves either the old file or the whole new one.</summary>
-public static class DurableFile
+public static partial class DurableFile
 {
     /// <summary>
     /// Writes a file aside, flushes it to the disk and renames it over <paramref name="path"/>. When the callback throws,
@@ -39,4 +41,21 @@ public static class DurableFile
     /// <param name="path">The file; its directory must exist.</param>
     /// <param name="content">The content.</param>
     public static void Write(string path, ReadOnlyMemory<byte> content) => Write(path, stream => stream.Write(content.Span));
+
+    /// <summary>Whether a file is what a crash left of a <see cref="Write(string, Action{Stream})"/>.</summary>
+    /// <param name="path">The file; its name alone is looked at.</param>
+    public static bool IsPartial(string path) => PartialName().IsMatch(Path.GetFileName(path));
+
+    /// <summary>Deletes what earlier crashes left half-written in a folder. Call it only while nothing writes there.</summary>
+    /// <param name="directory">The folder; those below it are not looked at.</param>
+    public static void DeletePartial(string directory)
+    {
+        foreach (var file in Directory.EnumerateFiles(directory).Where(IsPartial))
+        {
+            File.Delete(file);
+        }
+    }
+
+    [GeneratedRegex(@"^\..+\.[0-9a-f]{32}\.tmp$", RegexOptions.CultureInvariant)]
+    private static partial Regex PartialName();
 }

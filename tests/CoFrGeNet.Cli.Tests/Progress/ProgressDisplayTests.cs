@@ -21,7 +21,7 @@ public sealed class ProgressDisplayTests : IDisposable
 
         var lines = _error.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries);
         Assert.Equal(3, lines.Length);
-        Assert.Equal("step 1/100  loss 2.5000  gradient 1.5  1,000 tokens/s  0:06 left", lines[0].TrimEnd());
+        Assert.Equal("step 1/100  64 tokens  loss 2.5000  1,000 tokens/s  0:06 left  gradient 1.5", lines[0].TrimEnd());
         Assert.StartsWith("step 51/100", lines[1]);
         Assert.StartsWith("step 100/100", lines[2]);
         Assert.DoesNotContain('\r', _error.ToString().Replace(Environment.NewLine, ""));
@@ -41,6 +41,17 @@ public sealed class ProgressDisplayTests : IDisposable
         Assert.StartsWith("\rstep 1/100", text);
         Assert.Contains("\rstep 2/100", text);
         Assert.EndsWith("\rstep 2: checkpoint step-00000002\nstep 2: validation loss 2.0794, perplexity 8.00, 1.500 bits per byte\n", text.Replace(Environment.NewLine, "\n"));
+    }
+
+    [Fact]
+    public void The_line_tells_the_last_validation_loss_and_the_phase_of_the_ladders()
+    {
+        var display = Display(isTerminal: false);
+        display.OnEvaluation(1, new EvaluationResult(2.25, 0.5, 100));
+        display.OnStep(Step(2) with { ActiveLevels = 1, Levels = 3 });
+        Assert.EndsWith(
+            "step 2/100  128 tokens  loss 2.5000  validation 2.2500  1,000 tokens/s  0:06 left  ladder levels 1 of 3  gradient 1.5",
+            _error.ToString().TrimEnd());
     }
 
     [Theory]

@@ -1,3 +1,5 @@
+using System.Text.Json;
+
 namespace CoFrGeNet.Cli.Tests.Verbs;
 
 public sealed class QuickstartTests : IDisposable
@@ -49,6 +51,35 @@ public sealed class QuickstartTests : IDisposable
         Assert.Contains("CoFrGeNet-F: step 1: resumed at step 1", resumed.Error);
         Assert.DoesNotContain("GPT-2: step", resumed.Error);
         Assert.Equal(3, resumed.Json.GetProperty("models").GetArrayLength());
+    }
+
+    [Fact]
+    public void A_model_that_diverged_is_reported_and_does_not_break_the_document()
+    {
+        // exp(710) is more than a double holds.
+        var result = new CoFrGeNet.Training.ArmResult
+        {
+            Name = "wild",
+            Parameters = 1,
+            BlockParameters = 1,
+            ValidationLoss = 710,
+            Perplexity = double.PositiveInfinity,
+            BitsPerByte = double.NaN,
+            TokensPerSecond = 1,
+            MaxGradientNorm = 1,
+            PeakMemoryBytes = 1,
+            LearningRate = 1,
+            Steps = 1,
+            Tokens = 1,
+            SkippedSteps = 0,
+        };
+        using var document = JsonDocument.Parse(JsonSerializer.Serialize(QuickstartReport.Document([result], "folder", 1, "text")));
+        var model = document.RootElement.GetProperty("Models")[0];
+        Assert.Equal(710, model.GetProperty("ValidationLoss").GetDouble());
+        Assert.Equal(JsonValueKind.Null, model.GetProperty("Perplexity").ValueKind);
+        using var table = new StringWriter();
+        QuickstartReport.Write(table, isTerminal: false, [result], "folder", 1);
+        Assert.Contains("710.0000", table.ToString());
     }
 
     [Fact]

@@ -90,9 +90,9 @@ public class DyadicScheduleTests
         trainer.Train();
         Assert.Equal(
             [
-                (4, "ladder level 1 of 3 is trained from here on"),
-                (6, "ladder level 2 of 3 is trained from here on"),
-                (7, "ladder level 3 of 3 is trained from here on"),
+                (5, "ladder level 1 of 3 is trained from here on"),
+                (7, "ladder level 2 of 3 is trained from here on"),
+                (8, "ladder level 3 of 3 is trained from here on"),
             ],
             observer.Messages);
         Assert.Equal([0, 0, 0, 0, 1, 1, 2, 3], observer.Steps.Select(step => step.ActiveLevels!.Value));

@@ -56,10 +56,41 @@ public class MetricsLogTests
         Assert.True(steps[0].GetProperty("gradientNorms").GetProperty("feedForward").GetDouble() > 0);
         Assert.Equal(2, steps[0].GetProperty("poles").GetArrayLength());
         Assert.Equal(2, steps[1].GetProperty("activeLevels").GetInt32() + 1);
+        Assert.Equal(3, steps[1].GetProperty("levels").GetInt32());
         Assert.False(steps[3].TryGetProperty("gradientNorm", out _));
         var evaluation = Assert.Single(Lines(run), line => line.TryGetProperty("validationLoss", out _));
         Assert.Equal(Math.Exp(evaluation.GetProperty("validationLoss").GetDouble()), evaluation.GetProperty("perplexity").GetDouble(), 1e-9);
         Assert.NotEmpty(Directory.GetFiles(run.TensorBoardFolder, "*tfevents*"));
+    }
+
+    [Fact]
+    public void A_skipped_step_has_a_line_also_between_logged_ones()
+    {
+        using var folder = new TemporaryFolder();
+        var config = TrainingSamples.Run("f", training => training with { LogEvery = 100 });
+        var run = TrainingSamples.Folder(folder, config);
+        using (var log = new MetricsLog(run, config, 0))
+        {
+            var step = new TrainingProgress(3, 8, 192, 7.5, 0.1, 5, new GradientNorms(40, new Dictionary<Component, double>()), null, []);
+            log.OnStep(step);
+            log.OnStep(step with { Step = 4, Skipped = "the loss 7.5 is too much" });
+        }
+
+        var line = Assert.Single(Lines(run));
+        Assert.Equal((4, "the loss 7.5 is too much", 40.0), (line.GetProperty("step").GetInt32(), line.GetProperty("skipped").GetString(), line.GetProperty("gradientNorm").GetDouble()));
+    }
+
+    [Fact]
+    public void An_evaluation_that_gave_no_number_is_no_point_of_the_curve()
+    {
+        using var folder = new TemporaryFolder();
+        var config = TrainingSamples.Run();
+        var run = TrainingSamples.Folder(folder, config);
+        using var log = new MetricsLog(run, config, 0);
+        log.OnEvaluation(1, new EvaluationResult(double.NaN, 1, 10));
+        log.OnEvaluation(2, new EvaluationResult(800, 1, 10));
+        Assert.Equal([(128L, 800.0)], log.ValidationLosses);
+        Assert.False(Lines(run)[1].TryGetProperty("perplexity", out _));
     }
 
     [Fact]
