@@ -89,7 +89,7 @@ internal sealed class TrainVerb : Verb
         var data = TextData.Load(config.Data);
         // Before anything is said, so that a mistake is the only line.
         Trainer.CheckFit(config, data);
-        Tool.Error.WriteLine($"{data.Description}: {data.Train.Count:N0} tokens to train on in {data.Train.DocumentCount:N0} documents, {data.Validation.Count:N0} held out");
+        Tool.Error.WriteLine($"{data.Description}: {data.Train.Count:N0} tokens to train on{(data.Train.DocumentCount is { } documents ? $" in {documents:N0} documents" : string.Empty)}, {data.Validation.Count:N0} held out");
         return data;
     }
 
