@@ -160,7 +160,7 @@ public sealed class PreparedData : IDisposable
             throw new UserErrorException($"{Path.Combine(folder, DataManifest.FileName)} names the file '{shard.File}', which lies outside the folder; it is damaged, prepare the text again");
         }
 
-        var file = TokenFile.Open(path, tokenizer.VocabularySize, manifest.BytesPerToken);
+        var file = TokenFile.Open(path, tokenizer.VocabularySize, manifest.Options.Layout == TokenLayout.Llmc ? null : manifest.BytesPerToken);
         var found = (file.Layout, file.BytesPerToken, file.Count);
         if (found == (manifest.Options.Layout, manifest.BytesPerToken, shard.Tokens))
         {

@@ -49,10 +49,10 @@ public sealed unsafe class TokenFile : IDisposable
     /// <summary>Opens a file and checks its header against its length.</summary>
     /// <param name="path">The file.</param>
     /// <param name="vocabularySize">Every id must be below this.</param>
-    /// <param name="bareBytesPerToken">Bytes of an id in a file without a header: 2 or 4.</param>
+    /// <param name="bareBytesPerToken">Bytes of an id in a file without a header: 2 or 4; null: a header is required.</param>
     /// <returns>The open file; dispose it.</returns>
     /// <exception cref="UserErrorException">The file is missing, cut short or no token file; the message names it.</exception>
-    public static TokenFile Open(string path, int vocabularySize, int bareBytesPerToken = 2)
+    public static TokenFile Open(string path, int vocabularySize, int? bareBytesPerToken = 2)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         ArgumentOutOfRangeException.ThrowIfLessThan(vocabularySize, 1);
@@ -65,7 +65,9 @@ public sealed unsafe class TokenFile : IDisposable
                 head = head[..stream.ReadAtLeast(head, head.Length, throwOnEndOfStream: false)];
             }
 
-            return TokenHeader.HasMagic(head) ? OpenLlmc(path, length, head, vocabularySize) : OpenBare(path, length, bareBytesPerToken, vocabularySize);
+            return bareBytesPerToken is { } bytes && !TokenHeader.HasMagic(head)
+                ? OpenBare(path, length, bytes, vocabularySize)
+                : OpenLlmc(path, length, head, vocabularySize);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -26,7 +26,7 @@ internal sealed class ParquetDocumentReader : DocumentReader
             var fields = _reader.Schema.GetDataFields();
             _field = fields.FirstOrDefault(field => field.Path.ToString() == column) ?? throw new UserErrorException(
                 $"'{path}' has no column '{column}'; it has {string.Join(", ", fields.Select(field => field.Path.ToString()))}, give one with --column");
-            if (_field.ClrType != typeof(string) || _field.IsArray)
+            if ((_field.ClrType != typeof(string) && _field.ClrType != typeof(ReadOnlyMemory<char>)) || _field.IsArray)
             {
                 throw new UserErrorException($"the column '{column}' of '{path}' holds {_field.ClrType.Name}, not text; give another with --column");
             }
