@@ -27,7 +27,7 @@ public sealed class DataTests : IDisposable
         ToolRun.Of([.. prepare, "--split-seed", "1", "--force"]).Succeeded();
 
         string[] data = ["--data", folder, "--set", $"data.tokenizer={folder}", "--set", "model.vocabularySize=280"];
-        ToolRun.Of(_runs.Train("tiny", "run", data)).Succeeded();
+        ToolRun.Of(["train", "--preset", "tiny", "--out", _runs.File("run"), "--threads", "1", .. TinyRuns.Small, .. data]).Succeeded();
         // The tokenizer goes with the model.
         File.Delete(tokenizer);
         Directory.Delete(folder, recursive: true);
