@@ -26,7 +26,7 @@ public static class Evaluation
     /// <param name="text">The held-out tokens.</param>
     /// <param name="sequenceLength">Window length in tokens.</param>
     /// <param name="mostTokens">Most tokens to read.</param>
-    public static EvaluationResult Run(LanguageModel model, Text.TokenizedCorpus text, int sequenceLength, long mostTokens)
+    public static EvaluationResult Run(LanguageModel model, Data.ITokenSequence text, int sequenceLength, long mostTokens)
     {
         var source = new BatchSource(text, sequenceLength, "validation");
         var windows = Math.Min(source.WindowCount, Math.Max(1, mostTokens / sequenceLength));

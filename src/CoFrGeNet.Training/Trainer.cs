@@ -17,8 +17,7 @@ public sealed class Trainer : IDisposable
     private readonly TextData _data;
     private readonly RunFolder? _folder;
     private readonly ITrainingObserver? _observer;
-    private readonly BatchSource _batches;
-    private readonly WindowOrder _order;
+    private readonly TrainingWindows _windows;
     private readonly AdamW _optimizer;
     private readonly GradientClipper _clipper;
     private readonly LearningRateSchedule _learningRate;
@@ -53,8 +52,7 @@ public sealed class Trainer : IDisposable
         var length = training.ResolveSequenceLength(config.Model);
         _sequencesPerStep = training.TokensPerStep / length;
         _microBatch = training.ResolveMicroBatch(config.Model);
-        _batches = new BatchSource(data.Train, length, "training");
-        _order = new WindowOrder(_batches.WindowCount, training.Seed);
+        _windows = new TrainingWindows(data, length, training.Seed);
         manual_seed(training.Seed);
         Model = new LanguageModel(config.Model, device)
         {
@@ -101,7 +99,7 @@ public sealed class Trainer : IDisposable
         }
 
         var length = config.Training.ResolveSequenceLength(config.Model);
-        _ = new BatchSource(data.Train, length, "training");
+        _ = new TrainingWindows(data, length, config.Training.Seed);
         _ = new BatchSource(data.Validation, length, "validation");
     }
 
@@ -145,6 +143,7 @@ public sealed class Trainer : IDisposable
             clock.Stop();
             TokensPerSecond = (double)(_step - started) * training.TokensPerStep / clock.Elapsed.TotalSeconds;
             _observer?.OnStep(progress with { TokensPerSecond = TokensPerSecond });
+            ReportEpochs();
             if (_step % training.EvaluateEvery == 0 || _step == training.Steps)
             {
                 Evaluate();
@@ -272,6 +271,16 @@ public sealed class Trainer : IDisposable
                 $"The gradients of {MostSkippedInARow} steps in a row are not finite, the last at step {_step}. Lower training.learningRate or choose the smooth guard, then resume from the last checkpoint.");
     }
 
+    // Of a mix some sources come round sooner than others.
+    private void ReportEpochs()
+    {
+        if (_data.Sources.Count > 1 && (_step % _config.Training.EvaluateEvery == 0 || _step == _config.Training.Steps))
+        {
+            var epochs = _windows.Epochs((long)_step * _sequencesPerStep).Select(source => FormattableString.Invariant($"{source.Name} {source.Epochs:F3}"));
+            _observer?.OnMessage(_step, $"epochs: {string.Join(", ", epochs)}");
+        }
+    }
+
     private double AccumulateGradients()
     {
         var parts = _sequencesPerStep / _microBatch;
@@ -280,8 +289,7 @@ public sealed class Trainer : IDisposable
         {
             using var scope = NewDisposeScope();
             var first = ((long)_step * _sequencesPerStep) + (part * _microBatch);
-            var windows = Enumerable.Range(0, _microBatch).Select(i => _order.At(first + i)).ToArray();
-            var (inputs, targets) = _batches.Batch(windows, Model.Device);
+            var (inputs, targets) = _windows.Batch(first, _microBatch, Model.Device);
             var loss = Model.Loss(inputs, targets);
             (parts == 1 ? loss : loss / parts).backward();
             sum += loss.item<float>();

@@ -26,9 +26,10 @@ internal static class Tool
     }
 
     // A new verb is one line here.
-    private static IEnumerable<Verb> Verbs(ToolConsole console) =>
+    private static IEnumerable<Command> Verbs(ToolConsole console) =>
     [
         new QuickstartVerb(console),
+        new DataVerb(console),
         new TrainVerb(console),
         new WatchVerb(console),
         new GenerateVerb(console),
@@ -102,13 +103,16 @@ internal static class Tool
     private static int ReportUsage(ParseResult parsed, ToolConsole console)
     {
         var command = parsed.CommandResult.Command;
-        var isRoot = command.Subcommands.Count > 0;
-        var known = isRoot ? command.Subcommands.Select(verb => verb.Name) : command.Options.Select(option => option.Name);
-        var stranger = parsed.UnmatchedTokens.FirstOrDefault(token => isRoot || token.StartsWith('-'));
+        var isGroup = command.Subcommands.Count > 0;
+        var known = isGroup ? command.Subcommands.Select(verb => verb.Name) : command.Options.Select(option => option.Name);
+        var stranger = parsed.UnmatchedTokens.FirstOrDefault(token => isGroup || token.StartsWith('-'));
         var message = stranger is null
             ? parsed.Errors[0].Message.ReplaceLineEndings(" ").Replace(" as expected type 'System.Int32'", WholeNumber).Replace(" as expected type 'System.Nullable`1[System.Int32]'", WholeNumber).Replace(" as expected type 'System.Double'", "; allowed is a number")
-            : $"There is no {(isRoot ? "verb" : "option")} '{stranger}'; did you mean '{StrictJson.Nearest(stranger, known)}'?";
-        console.Error.WriteLine($"{message} See '{Name}{(isRoot ? string.Empty : " " + command.Name)} --help'.");
+            : $"There is no {(isGroup ? "verb" : "option")} '{stranger}'; did you mean '{StrictJson.Nearest(stranger, known)}'?";
+        console.Error.WriteLine($"{message} See '{PathOf(command)} --help'.");
         return ExitCode.BadInput;
     }
+
+    private static string PathOf(Command command) =>
+        command.Parents.OfType<Command>().FirstOrDefault() is { } parent ? $"{PathOf(parent)} {command.Name}" : command.Name;
 }

@@ -13,7 +13,7 @@ internal sealed class TrainVerb : Verb
 
     private readonly Option<string?> _config = new("--config") { Description = "A JSON file { preset?, model?, data?, training? }", HelpName = "FILE" };
     private readonly Option<string?> _preset = new("--preset") { Description = "A preset, for example tiny or tiny-fu; wins over the file's", HelpName = "NAME" };
-    private readonly Option<string?> _data = new("--data") { Description = "A text file, a .gz of one, a folder of them, or sdk-docs, the documentation of the .NET SDK [default: sdk-docs]", HelpName = "PATH" };
+    private readonly Option<string?> _data = new("--data") { Description = "A text file, a .gz or .zst of one, a folder of them, a folder that 'data prepare' wrote, a .bin of tokens, or sdk-docs, the documentation of the .NET SDK [default: sdk-docs]", HelpName = "PATH" };
     private readonly Option<string[]> _set = new("--set") { Description = "Set a member of the configuration, for example training.steps=500; may be given several times", HelpName = "path.to.member=value" };
     private readonly Option<string?> _out = new("--out") { Description = "Folder of the run [default: runs/<preset or file name>]", HelpName = "DIR" };
     private readonly Option<bool> _resume = new("--resume") { Description = "Go on from the last checkpoint of the run in --out, exactly" };
@@ -89,7 +89,7 @@ internal sealed class TrainVerb : Verb
         var data = TextData.Load(config.Data);
         // Before anything is said, so that a mistake is the only line.
         Trainer.CheckFit(config, data);
-        Tool.Error.WriteLine($"{data.Description}: {data.Train.Count:N0} tokens to train on in {data.Train.DocumentCount:N0} documents, {data.Validation.Count:N0} held out");
+        Tool.Error.WriteLine($"{data.Description}: {data.Train.Count:N0} tokens to train on{(data.Train.DocumentCount is { } documents ? $" in {documents:N0} documents" : string.Empty)}, {data.Validation.Count:N0} held out");
         return data;
     }
 

@@ -72,7 +72,7 @@ public static class ModelFolder
     public static (LanguageModel Model, ITokenizer Tokenizer) Load(string folder, Device? device = null)
     {
         var config = ReadConfig(folder);
-        var tokenizer = Tokenizers.Get(config.Tokenizer);
+        var tokenizer = TokenizerFiles.Load(folder);
         if (tokenizer.VocabularySize > config.Model.VocabularySize)
         {
             throw new UserErrorException(

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using CoFrGeNet.Configuration;
@@ -100,6 +101,7 @@ public sealed record RunConfigSource
             }
 
             // A run is resumed from wherever the command is typed.
+            data.Remove("sources");
             data["source"] = Data == DataConfig.SdkDocumentation ? Data : Path.GetFullPath(Data);
         }
 
@@ -111,6 +113,36 @@ public sealed record RunConfigSource
             }
 
             StrictJson.Set(root, assignment);
+        }
+
+        MakePathsFull(root);
+    }
+
+    // A run is resumed from wherever the command is typed.
+    private static void MakePathsFull(JsonObject root)
+    {
+        if (root["data"] is not JsonObject data)
+        {
+            return;
+        }
+
+        static bool IsText(JsonNode? node, [NotNullWhen(true)] out string? text)
+        {
+            text = null;
+            return node is JsonValue value && value.TryGetValue(out text);
+        }
+
+        if (IsText(data["tokenizer"], out var tokenizer) && Path.Exists(tokenizer) && !CoFrGeNet.Text.Tokenizers.IsName(tokenizer))
+        {
+            data["tokenizer"] = Path.GetFullPath(tokenizer);
+        }
+
+        foreach (var source in (data["sources"] as JsonArray)?.OfType<JsonObject>() ?? [])
+        {
+            if (IsText(source["path"], out var path) && path != DataConfig.SdkDocumentation && path.Length > 0)
+            {
+                source["path"] = Path.GetFullPath(path);
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-using CoFrGeNet.Text;
+using CoFrGeNet.Data;
 using static TorchSharp.torch;
 
 namespace CoFrGeNet.Training;
@@ -7,7 +7,7 @@ namespace CoFrGeNet.Training;
 /// <remarks>Letters: B sequences, T tokens a sequence. Each window starts at a multiple of T and holds T inputs and T targets.</remarks>
 public sealed class BatchSource
 {
-    private readonly TokenizedCorpus _tokens;
+    private readonly ITokenSequence _tokens;
     private readonly int _length;
 
     /// <summary>Creates the source.</summary>
@@ -15,7 +15,7 @@ public sealed class BatchSource
     /// <param name="sequenceLength">Tokens T of a sequence.</param>
     /// <param name="what">Name of the text, for messages.</param>
     /// <exception cref="UserErrorException">The text has fewer than T + 1 tokens.</exception>
-    public BatchSource(TokenizedCorpus tokens, int sequenceLength, string what)
+    public BatchSource(ITokenSequence tokens, int sequenceLength, string what)
     {
         _tokens = tokens;
         _length = sequenceLength;
@@ -39,11 +39,26 @@ public sealed class BatchSource
         var values = new long[windows.Count * (_length + 1)];
         for (var i = 0; i < windows.Count; i++)
         {
-            _tokens.CopyTo((int)(windows[i] * _length), values.AsSpan(i * (_length + 1), _length + 1));
+            CopyWindow(windows[i], values.AsSpan(i * (_length + 1), _length + 1));
         }
 
+        return ToTensors(values, _length, device);
+    }
+
+    /// <summary>Copies a window.</summary>
+    /// <param name="window">Its number, 0 .. <see cref="WindowCount"/> - 1.</param>
+    /// <param name="destination">Receives T + 1 tokens.</param>
+    public void CopyWindow(long window, Span<long> destination) => _tokens.CopyTo(window * _length, destination);
+
+    /// <summary>Makes tensors of windows that lie one after the other.</summary>
+    /// <param name="values">B windows of T + 1 tokens.</param>
+    /// <param name="length">Tokens T of a sequence.</param>
+    /// <param name="device">Where the tensors go.</param>
+    /// <returns>Inputs and targets, int64 [B, T] each.</returns>
+    internal static (Tensor Inputs, Tensor Targets) ToTensors(long[] values, int length, Device device)
+    {
         using var scope = NewDisposeScope();
-        var all = tensor(values, [windows.Count, _length + 1], device: device);
-        return (all.narrow(1, 0, _length).contiguous().MoveToOuterDisposeScope(), all.narrow(1, 1, _length).contiguous().MoveToOuterDisposeScope());
+        var all = tensor(values, [values.Length / (length + 1), length + 1], device: device);
+        return (all.narrow(1, 0, length).contiguous().MoveToOuterDisposeScope(), all.narrow(1, 1, length).contiguous().MoveToOuterDisposeScope());
     }
 }

@@ -1,175 +1,118 @@
 using System.Buffers;
-using System.Runtime.CompilerServices;
+using System.Text;
+using System.Text.Unicode;
 
 namespace CoFrGeNet.Text;
 
-/// <summary>
-/// Byte-pair encoding of one piece of text: the adjacent pair that was merged first in training is joined until no known pair is left.
-/// Takes the time of n log n for a piece of n bytes. Immutable, so that threads may share it.
-/// </summary>
+/// <summary>Byte-level byte-pair encoding of whole texts: cuts them into pieces and merges the bytes of each. Immutable, so that threads may share it.</summary>
 internal sealed class BytePairEncoder
 {
-    /// <summary>Pieces up to this many bytes are merged by scanning, longer ones with a queue.</summary>
-    public const int ShortPieceBytes = 128;
-
-    private readonly byte[][] _tokens;
-    private readonly int[] _byteIds = new int[256];
-    private readonly PairTable _pairs;
+    private readonly PieceSplitter[] _splitters;
+    private readonly BytePairMerger _merger;
     private readonly TokenLookup _lookup;
 
-    /// <summary>Learns the merges from the tokens.</summary>
-    /// <param name="tokens">The bytes of every token, in merge order: single bytes first, then one merge a token.</param>
-    public BytePairEncoder(byte[][] tokens)
+    /// <summary>Prepares tokens and merges.</summary>
+    /// <param name="tokens">The bytes of every token by id; null for ids that no text encodes to.</param>
+    /// <param name="merges">The merges, in any order.</param>
+    /// <param name="splitters">What cuts the text, each within the pieces of the one before.</param>
+    /// <param name="ignoreMerges">Whether a piece that is a token stands for itself even where merging would not lead to it.</param>
+    /// <param name="unknownId">The token of bytes that have none; null: such bytes are an error.</param>
+    public BytePairEncoder(byte[]?[] tokens, IReadOnlyCollection<BytePairMerge> merges, PieceSplitter[] splitters, bool ignoreMerges, int? unknownId = null)
     {
-        _tokens = tokens;
-        _pairs = new PairTable(tokens.Length);
-        Span<int> parts = stackalloc int[ShortPieceBytes];
-        for (var id = 0; id < tokens.Length; id++)
+        _splitters = splitters;
+        _merger = new BytePairMerger(tokens, unknownId, merges.Count, merges.Count == 0 ? 0 : merges.Max(merge => merge.Rank) + 1);
+        foreach (var merge in merges)
         {
-            var token = tokens[id];
-            if (token.Length == 1)
-            {
-                _byteIds[token[0]] = id;
-                continue;
-            }
-
-            // With the merges known so far a token falls into exactly the two parts whose merge made it.
-            if (token.Length > parts.Length || MergeByScanning(token, parts) != 2)
-            {
-                throw new InvalidOperationException($"token {id} is not the merge of two earlier tokens");
-            }
-
-            _pairs.Add(parts[0], parts[1], id);
+            _merger.Add(merge);
         }
 
-        _lookup = new TokenLookup(tokens);
+        // Most words are tokens: found as a whole they need no merging. That must not change the result.
+        _lookup = new TokenLookup(ignoreMerges ? tokens : [.. tokens.Select((token, id) => token is not null && MergesInto(token, id) ? token : null)]);
     }
 
-    /// <summary>The bytes of a token.</summary>
-    public ReadOnlySpan<byte> GetBytes(int id) => _tokens[id];
-
-    /// <summary>Appends the ids of a piece.</summary>
-    public void Encode(ReadOnlySpan<byte> piece, IBufferWriter<int> destination)
+    /// <summary>Appends the ids of a text.</summary>
+    /// <exception cref="UserErrorException">A byte has no token.</exception>
+    public void Encode(ReadOnlySpan<char> text, ref TokenBuffer destination)
     {
-        // Most words are tokens, and the encoding of a token's bytes is that token.
-        var whole = _lookup.Find(piece);
-        if (whole >= 0)
+        Span<byte> shortPiece = stackalloc byte[BytePairMerger.ShortPieceBytes];
+        Encode(text, _splitters, shortPiece, ref destination);
+    }
+
+    private void Encode(ReadOnlySpan<char> text, scoped ReadOnlySpan<PieceSplitter> splitters, scoped Span<byte> shortPiece, ref TokenBuffer destination)
+    {
+        if (splitters.IsEmpty)
         {
-            destination.GetSpan(1)[0] = whole;
-            destination.Advance(1);
+            EncodePiece(text, shortPiece, ref destination);
             return;
         }
 
-        var ids = destination.GetSpan(piece.Length);
-        destination.Advance(piece.Length <= ShortPieceBytes ? MergeByScanning(piece, ids) : MergeByQueue(piece, ids));
+        var splitter = splitters[0];
+        for (int start = 0, end; start < text.Length; start = end)
+        {
+            end = splitter.EndOfPiece(text, start);
+            if (splitters.Length == 1)
+            {
+                EncodePiece(text[start..end], shortPiece, ref destination);
+            }
+            else
+            {
+                Encode(text[start..end], splitters[1..], shortPiece, ref destination);
+            }
+        }
     }
 
-    [SkipLocalsInit]
-    private int MergeByScanning(ReadOnlySpan<byte> piece, Span<int> parts)
+    private void EncodePiece(ReadOnlySpan<char> piece, scoped Span<byte> shortPiece, ref TokenBuffer destination)
     {
-        var count = piece.Length;
-        Span<int> merged = stackalloc int[ShortPieceBytes];
-        for (var i = 0; i < count; i++)
+        if (piece.Length <= shortPiece.Length)
         {
-            parts[i] = _byteIds[piece[i]];
-        }
-
-        for (var i = 0; i + 1 < count; i++)
-        {
-            merged[i] = _pairs.Find(parts[i], parts[i + 1]);
-        }
-
-        while (count > 1)
-        {
-            // Ids grow in merge order, so the smallest id is the earliest merge; ties go to the left.
-            var best = 0;
-            for (var i = 1; i + 1 < count; i++)
+            // Written out, because calling a converter costs more than a word is long.
+            var ascii = 0;
+            while (ascii < piece.Length && piece[ascii] < 128)
             {
-                best = merged[i] < merged[best] ? i : best;
+                shortPiece[ascii] = (byte)piece[ascii];
+                ascii++;
             }
 
-            if (merged[best] == PairTable.None)
+            if (ascii == piece.Length)
             {
-                break;
+                EncodeBytes(shortPiece[..ascii], ref destination);
+                return;
             }
 
-            parts[best] = merged[best];
-            parts[(best + 2)..count].CopyTo(parts[(best + 1)..]);
-            merged[(best + 1)..(count - 1)].CopyTo(merged[best..]);
-            count--;
-            if (best + 1 < count)
+            if (Utf8.FromUtf16(piece, shortPiece, out _, out var written) == OperationStatus.Done)
             {
-                merged[best] = _pairs.Find(parts[best], parts[best + 1]);
-            }
-
-            if (best > 0)
-            {
-                merged[best - 1] = _pairs.Find(parts[best - 1], parts[best]);
+                EncodeBytes(shortPiece[..written], ref destination);
+                return;
             }
         }
 
-        return count;
+        var rented = ArrayPool<byte>.Shared.Rent(Encoding.UTF8.GetByteCount(piece));
+        try
+        {
+            EncodeBytes(rented.AsSpan(0, Encoding.UTF8.GetBytes(piece, rented)), ref destination);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(rented);
+        }
     }
 
-    private int MergeByQueue(ReadOnlySpan<byte> piece, Span<int> ids)
+    private void EncodeBytes(scoped ReadOnlySpan<byte> piece, ref TokenBuffer destination)
     {
-        var count = piece.Length;
-        var parts = new int[count];
-        var next = new int[count];
-        var previous = new int[count];
-        for (var i = 0; i < count; i++)
+        var whole = _lookup.Find(piece);
+        if (whole >= 0)
         {
-            parts[i] = _byteIds[piece[i]];
-            next[i] = i + 1;
-            previous[i] = i - 1;
+            destination.Add(whole);
         }
-
-        var queue = new PriorityQueue<int, long>(count);
-        for (var i = 0; i + 1 < count; i++)
+        else if (!piece.IsEmpty)
         {
-            Push(queue, parts, i, i + 1);
+            destination.Advance(_merger.Merge(piece, destination.Reserve(piece.Length)));
         }
-
-        while (queue.TryDequeue(out var left, out var priority))
-        {
-            // An entry is stale when one of its parts has been merged meanwhile.
-            var merged = (int)(priority >> 32);
-            var right = parts[left] < 0 ? count : next[left];
-            if (right >= count || _pairs.Find(parts[left], parts[right]) != merged)
-            {
-                continue;
-            }
-
-            parts[left] = merged;
-            parts[right] = -1;
-            next[left] = next[right];
-            if (next[right] < count)
-            {
-                previous[next[right]] = left;
-                Push(queue, parts, left, next[right]);
-            }
-
-            if (previous[left] >= 0)
-            {
-                Push(queue, parts, previous[left], left);
-            }
-        }
-
-        var written = 0;
-        for (var i = 0; i < count; i = next[i])
-        {
-            ids[written++] = parts[i];
-        }
-
-        return written;
     }
 
-    private void Push(PriorityQueue<int, long> queue, int[] parts, int left, int right)
+    private bool MergesInto(byte[] token, int id)
     {
-        var merged = _pairs.Find(parts[left], parts[right]);
-        if (merged != PairTable.None)
-        {
-            queue.Enqueue(left, ((long)merged << 32) | (uint)left);
-        }
+        var ids = new int[token.Length];
+        return token.Length > 0 && _merger.Merge(token, ids) == 1 && ids[0] == id;
     }
 }

@@ -1,23 +1,15 @@
-using System.Globalization;
-using System.Text;
-
 namespace CoFrGeNet.Text;
 
 /// <summary>
-/// Cuts text into the pieces that GPT-2 encodes one by one, as the pattern
-/// <c>'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+</c> does over code points.
+/// Cuts text into the pieces that GPT-2 encodes one by one, as <see cref="Pattern"/> does over code points.
 /// </summary>
-internal static class Gpt2Splitter
+internal sealed class Gpt2Splitter : PieceSplitter
 {
-    private enum Kind : byte
-    {
-        Symbol,
-        Letter,
-        Number,
-        Space,
-    }
+    /// <summary>The pattern as tokenizer files spell it.</summary>
+    public const string Pattern = @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 
-    private static readonly Kind[] AsciiKinds = [.. Enumerable.Range(0, 128).Select(c => Classify(new Rune(c)))];
+    /// <summary>The one instance; it holds no state.</summary>
+    public static Gpt2Splitter Instance { get; } = new();
 
     /// <summary>The length in UTF-16 units of the first piece of a text that is not empty.</summary>
     public static int FirstPiece(ReadOnlySpan<char> text)
@@ -27,25 +19,28 @@ internal static class Gpt2Splitter
             return contraction;
         }
 
-        var kind = KindAt(text, 0, out var width);
-        if (kind != Kind.Space)
+        var kind = CharacterKinds.At(text, 0, out var width);
+        if (kind != CharacterKind.Space)
         {
-            return EndOfRun(text, width, kind);
+            return CharacterKinds.EndOfRun(text, width, kind);
         }
 
         if (text[0] == ' ' && text.Length > 1)
         {
-            var next = KindAt(text, 1, out width);
-            if (next != Kind.Space)
+            var next = CharacterKinds.At(text, 1, out width);
+            if (next != CharacterKind.Space)
             {
-                return EndOfRun(text, 1 + width, next);
+                return CharacterKinds.EndOfRun(text, 1 + width, next);
             }
         }
 
-        // White space before a word leaves its last character to the word; all white space is one UTF-16 unit wide.
-        var end = EndOfRun(text, width: 1, Kind.Space);
+        // White space before a word leaves its last character to the word.
+        var end = CharacterKinds.EndOfRun(text, 1, CharacterKind.Space);
         return end == text.Length || end == 1 ? end : end - 1;
     }
+
+    /// <inheritdoc/>
+    public override int EndOfPiece(ReadOnlySpan<char> text, int start) => start + FirstPiece(text[start..]);
 
     private static int ContractionLength(ReadOnlySpan<char> text) => text switch
     {
@@ -53,37 +48,5 @@ internal static class Gpt2Splitter
         ['\'', 'r' or 'v', 'e', ..] => 3,
         ['\'', 'l', 'l', ..] => 3,
         _ => 0,
-    };
-
-    private static int EndOfRun(ReadOnlySpan<char> text, int width, Kind kind)
-    {
-        var end = width;
-        while (end < text.Length && KindAt(text, end, out width) == kind)
-        {
-            end += width;
-        }
-
-        return end;
-    }
-
-    private static Kind KindAt(ReadOnlySpan<char> text, int index, out int width)
-    {
-        var c = text[index];
-        if (c < 128)
-        {
-            width = 1;
-            return AsciiKinds[c];
-        }
-
-        _ = Rune.DecodeFromUtf16(text[index..], out var rune, out width);
-        return Classify(rune);
-    }
-
-    private static Kind Classify(Rune rune) => Rune.IsWhiteSpace(rune) ? Kind.Space : Rune.GetUnicodeCategory(rune) switch
-    {
-        UnicodeCategory.UppercaseLetter or UnicodeCategory.LowercaseLetter or UnicodeCategory.TitlecaseLetter
-            or UnicodeCategory.ModifierLetter or UnicodeCategory.OtherLetter => Kind.Letter,
-        UnicodeCategory.DecimalDigitNumber or UnicodeCategory.LetterNumber or UnicodeCategory.OtherNumber => Kind.Number,
-        _ => Kind.Symbol,
     };
 }

@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Text;
 
 namespace CoFrGeNet.Text;
 
@@ -13,9 +12,19 @@ public sealed class Gpt2Tokenizer : ITokenizer
 
     private static readonly Lazy<Gpt2Tokenizer> Shared = new(() => new Gpt2Tokenizer());
 
-    private readonly BytePairEncoder _encoder;
+    private readonly BytePairTokenizer _tokenizer;
 
-    private Gpt2Tokenizer() => _encoder = new BytePairEncoder(Gpt2Vocabulary.ReadTokens());
+    private Gpt2Tokenizer()
+    {
+        var tokens = Gpt2Vocabulary.ReadTokens();
+        _tokenizer = new BytePairTokenizer(new BytePairVocabulary
+        {
+            Tokens = tokens,
+            Merges = BytePairMerges.InOrder(tokens),
+            Splitters = [Gpt2Splitter.Instance],
+            AddedTokens = [new AddedToken(SpecialTokens.EndOfText, Gpt2Vocabulary.OrdinaryTokens, IsSpecial: true)],
+        });
+    }
 
     /// <summary>The one instance; the vocabulary is read on first use and shared.</summary>
     public static Gpt2Tokenizer Instance => Shared.Value;
@@ -30,61 +39,20 @@ public sealed class Gpt2Tokenizer : ITokenizer
     public int? EndOfTextId => Gpt2Vocabulary.OrdinaryTokens;
 
     /// <inheritdoc/>
-    public void Encode(ReadOnlySpan<char> text, IBufferWriter<int> destination)
-    {
-        ArgumentNullException.ThrowIfNull(destination);
-        Span<byte> shortPiece = stackalloc byte[BytePairEncoder.ShortPieceBytes];
-        while (!text.IsEmpty)
-        {
-            var length = Gpt2Splitter.FirstPiece(text);
-            EncodePiece(text[..length], shortPiece, destination);
-            text = text[length..];
-        }
-    }
+    public IReadOnlyDictionary<string, int> SpecialTokenIds => _tokenizer.SpecialTokenIds;
 
     /// <inheritdoc/>
-    public int[] Encode(ReadOnlySpan<char> text)
-    {
-        var ids = new ArrayBufferWriter<int>(Math.Max(16, text.Length / 4));
-        Encode(text, ids);
-        return ids.WrittenSpan.ToArray();
-    }
+    public void Encode(ReadOnlySpan<char> text, IBufferWriter<int> destination) => _tokenizer.Encode(text, destination);
 
     /// <inheritdoc/>
-    public int CountTokens(ReadOnlySpan<char> text)
-    {
-        var counter = new CountingWriter();
-        Encode(text, counter);
-        return counter.Count;
-    }
+    public int[] Encode(ReadOnlySpan<char> text) => _tokenizer.Encode(text);
 
     /// <inheritdoc/>
-    public ReadOnlySpan<byte> GetBytes(int id)
-    {
-        ArgumentOutOfRangeException.ThrowIfNegative(id);
-        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(id, VocabularySize);
-        return id == EndOfTextId ? SpecialTokens.EndOfTextUtf8 : _encoder.GetBytes(id);
-    }
+    public int CountTokens(ReadOnlySpan<char> text) => _tokenizer.CountTokens(text);
 
     /// <inheritdoc/>
-    public string Decode(ReadOnlySpan<int> ids) => SpecialTokens.DecodeUtf8(this, ids);
+    public ReadOnlySpan<byte> GetBytes(int id) => _tokenizer.GetBytes(id);
 
-    private void EncodePiece(ReadOnlySpan<char> piece, Span<byte> shortPiece, IBufferWriter<int> destination)
-    {
-        if (Encoding.UTF8.TryGetBytes(piece, shortPiece, out var written))
-        {
-            _encoder.Encode(shortPiece[..written], destination);
-            return;
-        }
-
-        var rented = ArrayPool<byte>.Shared.Rent(Encoding.UTF8.GetByteCount(piece));
-        try
-        {
-            _encoder.Encode(rented.AsSpan(0, Encoding.UTF8.GetBytes(piece, rented)), destination);
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(rented);
-        }
-    }
+    /// <inheritdoc/>
+    public string Decode(ReadOnlySpan<int> ids) => _tokenizer.Decode(ids);
 }

@@ -17,6 +17,14 @@ public interface ITokenizer
     /// <summary>The special token that stands between documents, or null where there is none.</summary>
     public int? EndOfTextId { get; }
 
+    /// <summary>The special token that the model expects before a text (Llama's begin of text), or null where there is none.</summary>
+    public int? BeginOfTextId => null;
+
+    /// <summary>The special tokens by their spelling. Encoding never gives them; whoever accepts them in a text looks for them first.</summary>
+    public IReadOnlyDictionary<string, int> SpecialTokenIds => EndOfTextId is { } end
+        ? new Dictionary<string, int> { [SpecialTokens.EndOfText] = end }
+        : System.Collections.ObjectModel.ReadOnlyDictionary<string, int>.Empty;
+
     /// <summary>Appends the ids of a text.</summary>
     /// <param name="text">The text; a lone surrogate is read as U+FFFD.</param>
     /// <param name="destination">Receives the ids.</param>
@@ -34,7 +42,7 @@ public interface ITokenizer
 
     /// <summary>
     /// The raw bytes of a token. They need not be whole characters: to stream text, collect them with <see cref="StreamingDecoder"/>.
-    /// The end-of-text token is spelled "&lt;|endoftext|&gt;".
+    /// Special tokens are spelled as in their vocabulary, for example "&lt;|endoftext|&gt;".
     /// </summary>
     /// <param name="id">A token id.</param>
     /// <returns>The bytes, at least one.</returns>

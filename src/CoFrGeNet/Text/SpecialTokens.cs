@@ -4,7 +4,7 @@ using System.Text;
 namespace CoFrGeNet.Text;
 
 /// <summary>The spelling of the end of a text, and decoding by the bytes of tokens, shared by the tokenizers.</summary>
-internal static class SpecialTokens
+public static class SpecialTokens
 {
     /// <summary>How the end of a text is spelled in text files and when ids are decoded.</summary>
     public const string EndOfText = "<|endoftext|>";
@@ -13,7 +13,7 @@ internal static class SpecialTokens
     public static ReadOnlySpan<byte> EndOfTextUtf8 => "<|endoftext|>"u8;
 
     /// <summary>Joins the bytes of tokens, then decodes them: a character may be spread over several tokens.</summary>
-    public static string DecodeUtf8(ITokenizer tokenizer, ReadOnlySpan<int> ids)
+    internal static string DecodeUtf8(ITokenizer tokenizer, ReadOnlySpan<int> ids)
     {
         if (ids.IsEmpty)
         {

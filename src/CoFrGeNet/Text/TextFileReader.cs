@@ -1,24 +1,24 @@
 using System.Buffers;
-using System.IO.Compression;
 using System.Text;
 using System.Text.Unicode;
 
 namespace CoFrGeNet.Text;
 
 /// <summary>
-/// Reads the documents of one text file, plain or gzip (told by its first bytes). Strict: bytes that are no UTF-8 text are an
+/// Reads the documents of one text file, plain, gzip or Zstandard (told by its first bytes). Strict: bytes that are no UTF-8 text are an
 /// error, not question marks. CRLF becomes LF, a byte order mark is dropped.
 /// </summary>
-internal sealed class TextFileReader : IDisposable
+public sealed class TextFileReader : DocumentReader
 {
     private const int BlockBytes = 1 << 18;
 
-    private readonly string _path;
-    private readonly Stream _stream;
-    private readonly GzipCheck? _gzip;
+    private readonly string _name;
+    private readonly string _separator;
+    private readonly UnpackedFile _file;
     private readonly byte[] _bytes = new byte[BlockBytes];
     private readonly char[] _chars = new char[BlockBytes];
     private readonly StringBuilder _document = new();
+    private bool _isContinuation;
     private int _lineStart;
     private int _heldBytes;
     private int _charStart;
@@ -27,34 +27,42 @@ internal sealed class TextFileReader : IDisposable
     private bool _atEnd;
 
     /// <summary>Opens a file.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="separator">The line between documents; empty: the file is one document.</param>
+    /// <param name="longestDocument">Longer documents are given in pieces; in characters.</param>
     /// <exception cref="UserErrorException">It cannot be opened.</exception>
-    public TextFileReader(string path)
+    public TextFileReader(string path, string separator = SpecialTokens.EndOfText, int longestDocument = NoLimit)
+        : this(UnpackedFile.Open(path), path, separator, longestDocument)
     {
-        _path = path;
-        try
-        {
-            _stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
-            Span<byte> magic = stackalloc byte[2];
-            var isGzip = _stream.ReadAtLeast(magic, 2, throwOnEndOfStream: false) == 2 && magic is [0x1f, 0x8b];
-            _stream.Position = 0;
-            if (isGzip)
-            {
-                _gzip = new GzipCheck(path);
-                _stream = new GZipStream(_stream, CompressionMode.Decompress);
-            }
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new UserErrorException($"cannot read '{path}': {e.Message}", e);
-        }
+    }
+
+    /// <summary>Reads a stream that is not packed, for example standard input.</summary>
+    /// <param name="stream">The stream; it is disposed with the reader.</param>
+    /// <param name="name">What it is, for messages.</param>
+    /// <param name="separator">The line between documents; empty: the stream is one document.</param>
+    /// <param name="longestDocument">Longer documents are given in pieces; in characters.</param>
+    public TextFileReader(Stream stream, string name, string separator = SpecialTokens.EndOfText, int longestDocument = NoLimit)
+        : this(UnpackedFile.Of(stream, name), name, separator, longestDocument)
+    {
+    }
+
+    private TextFileReader(UnpackedFile file, string name, string separator, int longestDocument)
+        : base(longestDocument)
+    {
+        ArgumentNullException.ThrowIfNull(separator);
+        _file = file;
+        _name = name;
+        _separator = separator;
     }
 
     /// <summary>Whether a separator line was seen.</summary>
     public bool HasSeparators { get; private set; }
 
-    /// <summary>The text of the next document that holds more than white space, or null at the end.</summary>
-    /// <exception cref="UserErrorException">The file is not UTF-8 text or is damaged.</exception>
-    public string? ReadDocument()
+    /// <inheritdoc/>
+    public override long BytesRead => _file.BytesRead;
+
+    /// <inheritdoc/>
+    protected override string? ReadNext()
     {
         while (true)
         {
@@ -62,12 +70,18 @@ internal sealed class TextFileReader : IDisposable
             {
                 var pending = _chars.AsSpan(_charStart, _charEnd - _charStart);
                 var newline = pending.IndexOf('\n');
-                var taken = newline < 0 ? pending.Length : newline + 1;
+                // One more than fits tells that it is too long.
+                var taken = Math.Min(newline < 0 ? pending.Length : newline + 1, LongestDocument - _document.Length + 1);
                 _document.Append(pending[..taken]);
                 _charStart += taken;
-                if (newline >= 0 && EndLine() && TakeDocument() is { } document)
+                if (newline >= 0 && taken == newline + 1 && EndLine() && TakeDocument() is { } document)
                 {
                     return document;
+                }
+
+                if (_document.Length > LongestDocument && TakePiece() is { } piece)
+                {
+                    return piece;
                 }
             }
 
@@ -82,7 +96,7 @@ internal sealed class TextFileReader : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _stream.Dispose();
+    protected override void Dispose(bool disposing) => _file.Dispose();
 
     /// <summary>Ends the line that begins at <see cref="_lineStart"/>; true if it was a separator, which is then gone.</summary>
     private bool EndLine()
@@ -95,8 +109,9 @@ internal sealed class TextFileReader : IDisposable
         }
 
         // Trailing blanks after a separator are forgiven; 8 of them leave it a short line.
-        if (end - _lineStart <= SpecialTokens.EndOfText.Length + 8
-            && _document.ToString(_lineStart, end - _lineStart).TrimEnd() == SpecialTokens.EndOfText)
+        if (_separator.Length > 0
+            && end - _lineStart <= _separator.Length + 8
+            && _document.ToString(_lineStart, end - _lineStart).TrimEnd() == _separator)
         {
             // The line break before the separator belongs to it.
             _document.Length = Math.Max(0, _lineStart - 1);
@@ -113,12 +128,26 @@ internal sealed class TextFileReader : IDisposable
         var text = _document.ToString();
         _document.Clear();
         _lineStart = 0;
+        WasCut = _isContinuation;
+        _isContinuation = false;
+        return string.IsNullOrWhiteSpace(text) ? null : text;
+    }
+
+    // Lines that are read stay whole where possible: what is taken ends with the last whole line of the second half.
+    private string? TakePiece()
+    {
+        var length = _lineStart > LongestDocument / 2 ? Math.Min(_lineStart, LongestDocument) : LongestDocument;
+        length -= length == LongestDocument && char.IsHighSurrogate(_document[length - 1]) ? 1 : 0;
+        var text = _document.ToString(0, length);
+        _document.Remove(0, length);
+        _lineStart = Math.Max(0, _lineStart - length);
+        WasCut = _isContinuation = true;
         return string.IsNullOrWhiteSpace(text) ? null : text;
     }
 
     private void FillChars()
     {
-        var read = ReadBlock();
+        var read = _file.Read(_bytes.AsSpan(_heldBytes));
         _atEnd = read == 0;
         var available = _heldBytes + read;
         var block = _bytes.AsSpan(0, available);
@@ -141,29 +170,6 @@ internal sealed class TextFileReader : IDisposable
         _offset += used;
     }
 
-    private int ReadBlock()
-    {
-        try
-        {
-            var read = _stream.Read(_bytes, _heldBytes, _bytes.Length - _heldBytes);
-            if (read == 0)
-            {
-                _gzip?.VerifyEnd();
-            }
-
-            _gzip?.Count(read);
-            return read;
-        }
-        catch (InvalidDataException e)
-        {
-            throw new UserErrorException($"'{_path}' is not a whole gzip file: {e.Message}", e);
-        }
-        catch (IOException e)
-        {
-            throw new UserErrorException($"cannot read '{_path}': {e.Message}", e);
-        }
-    }
-
     private UserErrorException NotText(long offset, string what) =>
-        new($"'{_path}' is not UTF-8 text: {what} at byte {offset}{(_gzip is null ? "" : " of the unpacked content")}");
+        new($"'{_name}' is not UTF-8 text: {what} at byte {offset}{(_file.IsPacked ? " of the unpacked content" : "")}");
 }

@@ -3,7 +3,7 @@ using System.IO.Enumeration;
 namespace CoFrGeNet.Text;
 
 /// <summary>
-/// A text file, a gzip of one, or a folder of them. In a folder and below it, files named *.txt, *.md and *.gz are read in the
+/// A text file, a gzip or Zstandard of one, or a folder of them. In a folder and below it, files named *.txt, *.md, *.gz and *.zst are read in the
 /// ordinal order of their paths; folders that are links are not followed. Text must be UTF-8; a byte order mark is dropped and
 /// CRLF becomes LF.
 /// <para>
@@ -14,7 +14,7 @@ namespace CoFrGeNet.Text;
 /// </summary>
 public sealed class TextFilesCorpus : ICorpus
 {
-    private static readonly string[] Extensions = [".txt", ".md", ".gz"];
+    private static readonly string[] Extensions = [".txt", ".md", ".gz", ".zst"];
 
     private readonly string _path;
 

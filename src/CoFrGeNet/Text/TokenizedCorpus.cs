@@ -1,4 +1,7 @@
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using System.Text;
+using CoFrGeNet.Data;
 
 namespace CoFrGeNet.Text;
 
@@ -6,10 +9,11 @@ namespace CoFrGeNet.Text;
 /// Documents as one run of token ids, each document followed by the tokenizer's end-of-text token (if it has one). Two bytes an
 /// id where the vocabulary allows it, otherwise four.
 /// </summary>
-public sealed class TokenizedCorpus
+public sealed class TokenizedCorpus : ITokenSequence
 {
     private readonly ushort[]? _narrow;
     private readonly int[]? _wide;
+    private readonly Lazy<string> _fingerprint;
 
     private TokenizedCorpus(ushort[]? narrow, int[]? wide, int documents, long textBytes)
     {
@@ -17,6 +21,7 @@ public sealed class TokenizedCorpus
         _wide = wide;
         DocumentCount = documents;
         TextBytes = textBytes;
+        _fingerprint = new Lazy<string>(Hash);
     }
 
     /// <summary>The number of ids, separators included.</summary>
@@ -27,6 +32,15 @@ public sealed class TokenizedCorpus
 
     /// <summary>The bytes of the text in UTF-8; separators do not count.</summary>
     public long TextBytes { get; }
+
+    /// <summary>SHA-256 of the ids as 32-bit integers, in hexadecimal.</summary>
+    public string Fingerprint => _fingerprint.Value;
+
+    /// <inheritdoc/>
+    long ITokenSequence.Count => Count;
+
+    /// <inheritdoc/>
+    long? ITokenSequence.DocumentCount => DocumentCount;
 
     /// <summary>The id at a position.</summary>
     /// <param name="index">In [0, <see cref="Count"/>).</param>
@@ -85,10 +99,27 @@ public sealed class TokenizedCorpus
         }
     }
 
+    /// <inheritdoc/>
+    void ITokenSequence.CopyTo(long start, Span<long> destination) => CopyTo(checked((int)start), destination);
+
     /// <summary>Turns a mean loss over this corpus into bits per byte of its text.</summary>
     /// <param name="lossPerToken">The mean loss in nats per token.</param>
     /// <returns>Bits per byte.</returns>
     public double BitsPerByte(double lossPerToken) => TextMetrics.BitsPerByte(lossPerToken, Count, TextBytes);
+
+    private string Hash()
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        var buffer = new int[1 << 16];
+        for (var start = 0; start < Count; start += buffer.Length)
+        {
+            var part = buffer.AsSpan(0, Math.Min(buffer.Length, Count - start));
+            CopyTo(start, part);
+            hash.AppendData(MemoryMarshal.AsBytes(part));
+        }
+
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
 
     private static TokenizedCorpus Create<T>(
         IReadOnlyList<Document> documents,
