@@ -28,6 +28,7 @@ internal static class Tool
     [
         new QuickstartVerb(console),
         new TrainVerb(console),
+        new EvalVerb(console),
         new GenerateVerb(console),
         new InfoVerb(console),
         new DoctorVerb(console),
