@@ -28,6 +28,7 @@ internal static class Tool
     [
         new QuickstartVerb(console),
         new TrainVerb(console),
+        new FinetuneVerb(console),
         new EvalVerb(console),
         new GenerateVerb(console),
         new InfoVerb(console),

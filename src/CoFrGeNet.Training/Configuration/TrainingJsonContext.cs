@@ -12,5 +12,6 @@ namespace CoFrGeNet.Training;
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(RunConfig))]
 [JsonSerializable(typeof(CheckpointState))]
+[JsonSerializable(typeof(ClassifierConfig))]
 [JsonSerializable(typeof(ArmResult))]
 public sealed partial class TrainingJsonContext : JsonSerializerContext;
