@@ -32,6 +32,8 @@ internal static class Tool
         new DataVerb(console),
         new TrainVerb(console),
         new WatchVerb(console),
+        new FinetuneVerb(console),
+        new EvalVerb(console),
         new GenerateVerb(console),
         new InfoVerb(console),
         new DoctorVerb(console),

@@ -59,6 +59,9 @@ public sealed class Cffn : nn.Module<Tensor, Tensor>
     /// <summary>The ladders, for schedules and inspection.</summary>
     public Ladders Ladders => _ladders;
 
+    /// <summary>V where it is read past its forward, as the weights of single coordinates; null where it is a linear map.</summary>
+    internal Linear? CoordinateWeights => _config.Ladders.Kind == LadderKind.Projected ? null : _combine;
+
     /// <summary>Applies the feed-forward.</summary>
     /// <param name="x">[.., p].</param>
     /// <returns>[.., p].</returns>

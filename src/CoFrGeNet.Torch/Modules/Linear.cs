@@ -15,6 +15,9 @@ public sealed class Linear : nn.Module<Tensor, Tensor>
     [ComponentName(Name = "bias")]
     private readonly Parameter? _bias;
 
+    [ComponentName(Name = "lora")]
+    private LoraAdapter? _lora;
+
     /// <summary>Creates the map.</summary>
     /// <param name="inputs">Width of the input.</param>
     /// <param name="outputs">Width of the output.</param>
@@ -41,7 +44,25 @@ public sealed class Linear : nn.Module<Tensor, Tensor>
     /// <summary>Applies the map.</summary>
     /// <param name="x">[.., inputs].</param>
     /// <returns>[.., outputs], in the compute type.</returns>
-    public override Tensor forward(Tensor x) => Apply(x, _weight, _bias, ComputeType ?? _weight.dtype);
+    public override Tensor forward(Tensor x)
+    {
+        var y = Apply(x, _weight, _bias, ComputeType ?? _weight.dtype);
+        return _lora is null ? y : _lora.AddTo(y, x);
+    }
+
+    /// <summary>The low-rank addition to W, or null.</summary>
+    public LoraAdapter? Lora => _lora;
+
+    /// <summary>Puts a low-rank addition in place, or takes it away.</summary>
+    internal void Adapt(LoraAdapter? adapter)
+    {
+        register_module("lora", null!);
+        _lora = adapter;
+        if (adapter is not null)
+        {
+            register_module("lora", adapter);
+        }
+    }
 
     internal static Tensor Apply(Tensor x, Tensor weight, Tensor? bias, ScalarType type)
     {

@@ -13,5 +13,6 @@ namespace CoFrGeNet.Training;
 [JsonSerializable(typeof(RunConfig))]
 [JsonSerializable(typeof(CheckpointState))]
 [JsonSerializable(typeof(CheckpointManifest))]
+[JsonSerializable(typeof(ClassifierConfig))]
 [JsonSerializable(typeof(ArmResult))]
 public sealed partial class TrainingJsonContext : JsonSerializerContext;
