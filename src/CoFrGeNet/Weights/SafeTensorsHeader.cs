@@ -1,3 +1,5 @@
+using System.Text;
+
 namespace CoFrGeNet.Weights;
 
 /// <summary>What the header of a safetensors file says, checked.</summary>
@@ -13,4 +15,16 @@ internal sealed record SafeTensorsHeader(IReadOnlyList<TensorInfo> Tensors, IRea
 
     /// <summary>The longest header that is read, in bytes, as the format prescribes.</summary>
     public const long MaxLength = 100_000_000;
+
+    /// <summary>Keeps messages to one short line whatever a name in the file holds.</summary>
+    public static string Shorten(string name)
+    {
+        var text = new StringBuilder();
+        foreach (var c in name.AsSpan(0, Math.Min(name.Length, 80)))
+        {
+            text.Append(char.IsControl(c) ? '?' : c);
+        }
+
+        return name.Length > 80 ? text.Append("...").ToString() : text.ToString();
+    }
 }

@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Json;
 
 namespace CoFrGeNet.Weights;
@@ -52,7 +51,7 @@ internal ref struct SafeTensorsHeaderParser
         {
             if (!names.Add(name))
             {
-                throw Fail($"the header names '{Shorten(name)}' twice");
+                throw Fail($"the header names '{SafeTensorsHeader.Shorten(name)}' twice");
             }
 
             if (name == SafeTensorsHeader.MetadataKey)
@@ -82,17 +81,17 @@ internal ref struct SafeTensorsHeaderParser
         Expect(JsonTokenType.StartObject, "__metadata__ is not an object of strings");
         while (ReadMember() is { } key)
         {
-            Expect(JsonTokenType.String, $"__metadata__ holds '{Shorten(key)}', which is not a string");
+            Expect(JsonTokenType.String, $"__metadata__ holds '{SafeTensorsHeader.Shorten(key)}', which is not a string");
             if (!metadata.TryAdd(key, _reader.GetString()!))
             {
-                throw Fail($"__metadata__ names '{Shorten(key)}' twice");
+                throw Fail($"__metadata__ names '{SafeTensorsHeader.Shorten(key)}' twice");
             }
         }
     }
 
     private TensorInfo ReadTensor(string name)
     {
-        var label = Shorten(name);
+        var label = SafeTensorsHeader.Shorten(name);
         Expect(JsonTokenType.StartObject, $"the entry of '{label}' is not an object");
         TensorDType? type = null;
         long[]? shape = null;
@@ -105,7 +104,7 @@ internal ref struct SafeTensorsHeaderParser
                     Expect(JsonTokenType.String, $"the dtype of '{label}' is not a string");
                     type = TensorDTypes.TryParseHeaderName(_reader.GetString(), out var known)
                         ? known
-                        : throw Fail($"'{label}' has the unknown dtype '{Shorten(_reader.GetString()!)}'");
+                        : throw Fail($"'{label}' has the unknown dtype '{SafeTensorsHeader.Shorten(_reader.GetString()!)}'");
                     break;
                 case "shape" when shape is null:
                     shape = ReadNumbers($"the shape of '{label}'");
@@ -114,7 +113,7 @@ internal ref struct SafeTensorsHeaderParser
                     offsets = ReadNumbers($"data_offsets of '{label}'");
                     break;
                 default:
-                    throw Fail($"the entry of '{label}' has the unknown or repeated member '{Shorten(member)}'");
+                    throw Fail($"the entry of '{label}' has the unknown or repeated member '{SafeTensorsHeader.Shorten(member)}'");
             }
         }
 
@@ -125,7 +124,7 @@ internal ref struct SafeTensorsHeaderParser
 
     private readonly TensorInfo CheckTensor(string name, TensorDType type, long[] shape, long[] offsets)
     {
-        var label = Shorten(name);
+        var label = SafeTensorsHeader.Shorten(name);
         if (offsets.Length != 2 || offsets[1] < offsets[0])
         {
             throw Fail($"data_offsets of '{label}' are not a begin and an end");
@@ -161,7 +160,7 @@ internal ref struct SafeTensorsHeaderParser
             if (tensor.ByteOffset != end)
             {
                 var what = tensor.ByteOffset < end ? "overlaps the tensor before it" : "has a hole before it";
-                throw Fail($"'{Shorten(tensor.Name)}' {what}");
+                throw Fail($"'{SafeTensorsHeader.Shorten(tensor.Name)}' {what}");
             }
 
             end += tensor.ByteLength;
@@ -204,16 +203,4 @@ internal ref struct SafeTensorsHeaderParser
     }
 
     private readonly WeightsFormatException Fail(string reason) => new(_path, reason);
-
-    /// <summary>Keeps messages to one short line whatever a name in the file holds.</summary>
-    private static string Shorten(string name)
-    {
-        var text = new StringBuilder();
-        foreach (var c in name.AsSpan(0, Math.Min(name.Length, 80)))
-        {
-            text.Append(char.IsControl(c) ? '?' : c);
-        }
-
-        return name.Length > 80 ? text.Append("...").ToString() : text.ToString();
-    }
 }
