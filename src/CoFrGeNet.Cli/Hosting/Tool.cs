@@ -29,6 +29,7 @@ internal static class Tool
         new QuickstartVerb(console),
         new TrainVerb(console),
         new GenerateVerb(console),
+        new ConvertVerb(console),
         new InfoVerb(console),
         new DoctorVerb(console),
     ];
