@@ -34,7 +34,7 @@ public static class WeightFiles
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         var name = Names.FirstOrDefault(candidate => File.Exists(Path.Combine(folder, candidate)))
-            ?? throw new UserErrorException($"There is no {SafeTensors} in {folder}; a model folder needs its weights, one of {string.Join(", ", Names)}.");
+            ?? throw new UserErrorException($"There is no {Path.Combine(folder, SafeTensors)}; a model folder needs its weights, one of {string.Join(", ", Names)}.");
         var path = Path.Combine(folder, name);
         return name switch
         {
