@@ -66,16 +66,11 @@ internal sealed class ConvertVerb : Verb
             Report(input, null, isJson);
         }
 
-        LibTorch.EnsureLoaded();
         Tool.Stop.ThrowIfCancellationRequested();
         var result = ModelOutput.Write(input, folder, options, aside =>
         {
-            if (options.Format == OutputFormat.CoFrGeNet || options.Architecture == Configuration.ModelFolderConfig.CoFrGeNetType)
-            {
-                ModelFolder.CheckShapes(aside);
-            }
-
-            Tool.Stop.ThrowIfCancellationRequested();
+            LibTorch.EnsureLoaded();
+            ModelFolder.CheckShapes(aside);
         });
         Report(input, result, isJson);
         return ExitCode.Done;

@@ -50,15 +50,17 @@ public sealed record OutputResult(string Folder, string Architecture, IReadOnlyL
 public static class ModelOutput
 {
     private const string GenerationFile = "generation_config.json";
-    private const string TokenizerConfigFile = "tokenizer_config.json";
     private const string CardFile = "README.md";
 
     // Files that say what the ids mean; they are copied as they are.
     private static readonly string[] TokenizerFileNames =
     [
-        "tokenizer.json", TokenizerConfigFile, "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "tokenizer.model", "tokenizer.bin",
+        HuggingFaceTokenizer.FileName, TokenizerFiles.FileName, "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "tokenizer.model", "tokenizer.bin",
         "chat_template.jinja",
     ];
+
+    // One of these makes a folder's tokenizer complete.
+    private static readonly string[] TokenizerVocabularies = [HuggingFaceTokenizer.FileName, "vocab.json", "tokenizer.model"];
 
     private static readonly string[] CodeFiles = ["configuration_cofrgenet.py", "modeling_cofrgenet.py"];
 
@@ -96,7 +98,7 @@ public static class ModelOutput
     /// <param name="input">The model; none of its keys may be refused.</param>
     /// <param name="folder">The folder to write, new unless forced.</param>
     /// <param name="options">What and how.</param>
-    /// <param name="check">A further check of the written folder before it gets its name; throws where it fails.</param>
+    /// <param name="check">A further check of a folder of our own architecture before it gets its name; throws where it fails.</param>
     /// <returns>What was written.</returns>
     /// <exception cref="UserErrorException">Keys were refused, the folder is taken, or the model does not fit the architecture asked for.</exception>
     /// <exception cref="IOException">What was read back differs from what was written.</exception>
@@ -118,7 +120,10 @@ public static class ModelOutput
         {
             WriteFiles(aside, input, tensors, architecture, options);
             Verify(aside, input, tensors, architecture);
-            check?.Invoke(aside);
+            if (architecture is null)
+            {
+                check?.Invoke(aside);
+            }
         });
         return new OutputResult(
             folder,
@@ -163,7 +168,7 @@ public static class ModelOutput
     private static void WriteFiles(string aside, ModelInput input, TensorSource tensors, ForeignArchitecture? architecture, OutputOptions options)
     {
         WeightFiles.Write(aside, tensors.Tensors.Select(info => TensorComparison.Entry(tensors, info)), options.ShardBytes, new Dictionary<string, string> { ["format"] = "pt" });
-        CopyTokenizer(input, aside);
+        CopyTokenizer(input, aside, options);
         var generation = Generation(input);
         if (generation is not null)
         {
@@ -240,7 +245,7 @@ public static class ModelOutput
         DurableFile.Write(Path.Combine(aside, ModelFolderConfig.FileName), JsonSerializer.SerializeToUtf8Bytes(config, ConfigJsonContext.Default.ModelFolderConfig));
     }
 
-    private static void CopyTokenizer(ModelInput input, string aside)
+    private static void CopyTokenizer(ModelInput input, string aside, OutputOptions options)
     {
         foreach (var name in TokenizerFileNames)
         {
@@ -250,9 +255,19 @@ public static class ModelOutput
             }
         }
 
-        if (input.Tokenizer != ModelFolderConfig.FolderTokenizer && !File.Exists(Path.Combine(aside, TokenizerConfigFile)))
+        if (input.Tokenizer == ModelFolderConfig.FolderTokenizer)
         {
-            TokenizerFiles.Save(aside, Tokenizers.Get(input.Tokenizer));
+            return;
+        }
+
+        var tokenizer = Tokenizers.Get(input.Tokenizer);
+        if (options.Format == OutputFormat.HuggingFace && !TokenizerVocabularies.Any(name => File.Exists(Path.Combine(aside, name))))
+        {
+            HuggingFaceTokenizer.Write(aside, tokenizer);
+        }
+        else if (!File.Exists(Path.Combine(aside, TokenizerFiles.FileName)))
+        {
+            TokenizerFiles.Save(aside, tokenizer);
         }
     }
 

@@ -18,7 +18,7 @@ public sealed class ConvertTests : IDisposable
         Assert.Equal(("cofrgenet", "cofrgenet", true), (document.GetProperty("from").GetString(), document.GetProperty("architecture").GetString(), document.GetProperty("verified").GetBoolean()));
         var files = document.GetProperty("files").EnumerateArray().Select(file => file.GetString()!).ToArray();
         Assert.Superset(
-            new HashSet<string> { "README.md", "config.json", "configuration_cofrgenet.py", "modeling_cofrgenet.py", "generation_config.json", "tokenizer_config.json", WeightFiles.SafeTensorsIndex },
+            new HashSet<string> { "README.md", "config.json", "configuration_cofrgenet.py", "modeling_cofrgenet.py", "generation_config.json", "tokenizer.json", "tokenizer_config.json", WeightFiles.SafeTensorsIndex },
             files.ToHashSet());
         Assert.Equal(files, Directory.GetFiles(_runs.File("hub")).Select(file => Path.GetFileName(file)).Order(StringComparer.Ordinal));
         Assert.All(document.GetProperty("keys").EnumerateArray(), key => Assert.Equal("mapped", key.GetProperty("outcome").GetString()));

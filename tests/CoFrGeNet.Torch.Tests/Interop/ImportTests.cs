@@ -182,7 +182,7 @@ public sealed class ImportTests : IDisposable
     private static OutputResult Convert(string path, string folder, OutputOptions options)
     {
         using var input = ModelInput.Open(path);
-        return ModelOutput.Write(input, folder, options, options.Format == OutputFormat.CoFrGeNet ? ModelFolder.CheckShapes : null);
+        return ModelOutput.Write(input, folder, options, ModelFolder.CheckShapes);
     }
 
     private static void AssertSame(TensorSource expected, TensorSource actual)
