@@ -61,6 +61,10 @@ internal ref struct SafeTensorsHeaderParser
             else
             {
                 tensors.Add(ReadTensor(name));
+                if (tensors.Count > SafeTensorsHeader.MaxTensors)
+                {
+                    throw Fail($"the header names more than {SafeTensorsHeader.MaxTensors} tensors");
+                }
             }
         }
 
@@ -79,9 +83,15 @@ internal ref struct SafeTensorsHeaderParser
     private void ReadMetadata(Dictionary<string, string> metadata)
     {
         Expect(JsonTokenType.StartObject, "__metadata__ is not an object of strings");
+        long bytes = 0;
         while (ReadMember() is { } key)
         {
             Expect(JsonTokenType.String, $"__metadata__ holds '{SafeTensorsHeader.Shorten(key)}', which is not a string");
+            if ((bytes += _reader.ValueSpan.Length + key.Length) > SafeTensorsHeader.MaxMetadataBytes)
+            {
+                throw Fail($"__metadata__ takes more than {SafeTensorsHeader.MaxMetadataBytes} bytes");
+            }
+
             if (!metadata.TryAdd(key, _reader.GetString()!))
             {
                 throw Fail($"__metadata__ names '{SafeTensorsHeader.Shorten(key)}' twice");
@@ -92,7 +102,11 @@ internal ref struct SafeTensorsHeaderParser
     private TensorInfo ReadTensor(string name)
     {
         var label = SafeTensorsHeader.Shorten(name);
-        Expect(JsonTokenType.StartObject, $"the entry of '{label}' is not an object");
+        if (Next() != JsonTokenType.StartObject)
+        {
+            throw Fail($"the entry of '{label}' is not an object");
+        }
+
         TensorDType? type = null;
         long[]? shape = null;
         long[]? offsets = null;
@@ -101,16 +115,13 @@ internal ref struct SafeTensorsHeaderParser
             switch (member)
             {
                 case "dtype" when type is null:
-                    Expect(JsonTokenType.String, $"the dtype of '{label}' is not a string");
-                    type = TensorDTypes.TryParseHeaderName(_reader.GetString(), out var known)
-                        ? known
-                        : throw Fail($"'{label}' has the unknown dtype '{SafeTensorsHeader.Shorten(_reader.GetString()!)}'");
+                    type = ReadDType(label);
                     break;
                 case "shape" when shape is null:
-                    shape = ReadNumbers($"the shape of '{label}'");
+                    shape = ReadNumbers("the shape of", label);
                     break;
                 case "data_offsets" when offsets is null:
-                    offsets = ReadNumbers($"data_offsets of '{label}'");
+                    offsets = ReadNumbers("data_offsets of", label);
                     break;
                 default:
                     throw Fail($"the entry of '{label}' has the unknown or repeated member '{SafeTensorsHeader.Shorten(member)}'");
@@ -120,6 +131,18 @@ internal ref struct SafeTensorsHeaderParser
         return type is { } dtype && shape is not null && offsets is not null
             ? CheckTensor(name, dtype, shape, offsets)
             : throw Fail($"the entry of '{label}' lacks dtype, shape or data_offsets");
+    }
+
+    private TensorDType ReadDType(string label)
+    {
+        if (Next() != JsonTokenType.String)
+        {
+            throw Fail($"the dtype of '{label}' is not a string");
+        }
+
+        return TensorDTypes.TryParseHeaderName(_reader.GetString(), out var known)
+            ? known
+            : throw Fail($"'{label}' has the unknown dtype '{SafeTensorsHeader.Shorten(_reader.GetString()!)}'");
     }
 
     private readonly TensorInfo CheckTensor(string name, TensorDType type, long[] shape, long[] offsets)
@@ -172,15 +195,19 @@ internal ref struct SafeTensorsHeaderParser
         }
     }
 
-    private long[] ReadNumbers(string what)
+    private long[] ReadNumbers(string what, string label)
     {
-        Expect(JsonTokenType.StartArray, $"{what} is not an array");
+        if (Next() != JsonTokenType.StartArray)
+        {
+            throw Fail($"{what} '{label}' is not an array");
+        }
+
         var numbers = new List<long>();
         while (Next() != JsonTokenType.EndArray)
         {
             if (_reader.TokenType != JsonTokenType.Number || !_reader.TryGetInt64(out var number) || number < 0)
             {
-                throw Fail($"{what} holds something that is not a whole number from 0 to 2^63-1");
+                throw Fail($"{what} '{label}' holds something that is not a whole number from 0 to 2^63-1");
             }
 
             numbers.Add(number);
@@ -190,7 +217,17 @@ internal ref struct SafeTensorsHeaderParser
     }
 
     /// <summary>The name of the next member of the current object, or null at its end.</summary>
-    private string? ReadMember() => Next() == JsonTokenType.PropertyName ? _reader.GetString() : null;
+    private string? ReadMember()
+    {
+        if (Next() != JsonTokenType.PropertyName)
+        {
+            return null;
+        }
+
+        return _reader.ValueSpan.Length <= SafeTensorsHeader.MaxNameBytes
+            ? _reader.GetString()
+            : throw Fail($"the header holds a name of {_reader.ValueSpan.Length} bytes; {SafeTensorsHeader.MaxNameBytes} are allowed");
+    }
 
     private JsonTokenType Next() => _reader.Read() ? _reader.TokenType : throw Fail("the header ends early");
 

@@ -5,7 +5,7 @@ namespace CoFrGeNet.Weights;
 /// <summary>Tensors in several files, with the index that Hugging Face writes beside them: a map from tensor to file name.</summary>
 public sealed class ShardedTensors : TensorSource
 {
-    private const long MaxIndexLength = 100_000_000;
+    private const long MaxIndexLength = 16 << 20;
 
     private readonly IReadOnlyList<TensorSource> _shards;
     private readonly Dictionary<string, TensorSource> _shardOf;

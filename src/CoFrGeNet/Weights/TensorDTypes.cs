@@ -3,6 +3,8 @@ namespace CoFrGeNet.Weights;
 /// <summary>Names and sizes of <see cref="TensorDType"/>.</summary>
 public static class TensorDTypes
 {
+    private static readonly TensorDType[] All = Enum.GetValues<TensorDType>();
+
     /// <summary>The bytes of one element.</summary>
     /// <param name="type">The element type.</param>
     /// <returns>1, 2, 4 or 8.</returns>
@@ -30,7 +32,7 @@ public static class TensorDTypes
     /// <returns>Whether the name is known.</returns>
     public static bool TryParseHeaderName(string? name, out TensorDType type)
     {
-        foreach (var candidate in Enum.GetValues<TensorDType>())
+        foreach (var candidate in All)
         {
             if (candidate.ToHeaderName() == name)
             {

@@ -67,6 +67,34 @@ public sealed class WeightsFuzzTests : IDisposable
         }
     }
 
+    [Fact]
+    public void Headers_that_are_all_names_get_little()
+    {
+        // Tensors of nothing, one endless name, one endless text.
+        var many = new StringBuilder("{");
+        for (var i = 0; i < SafeTensorsHeader.MaxTensors + 10; i++)
+        {
+            many.Append(i == 0 ? string.Empty : ",").Append('"').Append(i).Append("\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}");
+        }
+
+        var endless = new string('x', 40 << 20);
+        (string Header, string Reason)[] headers =
+        [
+            (many.Append('}').ToString(), "more than 65536 tensors"),
+            ($"{{\"{endless}\":{{}}}}", "a name of"),
+            ($"{{\"__metadata__\":{{\"a\":\"{endless}\"}}}}", "__metadata__ takes more than"),
+        ];
+        foreach (var (header, reason) in headers)
+        {
+            var bytes = SafeTensorsTests.Bytes(header, []);
+            var path = _folder.Write("header", bytes);
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            Assert.Contains(reason, Assert.Throws<WeightsFormatException>(() => SafeTensorsFile.Open(path)).Message);
+            var allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+            Assert.True(allocated <= bytes.Length + Allowance, $"{reason}: {allocated} bytes for {bytes.Length}");
+        }
+    }
+
     private byte[] Original(string kind) => kind switch
     {
         "safetensors" => SmallFile(),
