@@ -35,6 +35,7 @@ internal static class Tool
         new FinetuneVerb(console),
         new EvalVerb(console),
         new GenerateVerb(console),
+        new ConvertVerb(console),
         new InfoVerb(console),
         new DoctorVerb(console),
         new BenchVerb(console),

@@ -8,6 +8,9 @@ namespace CoFrGeNet.Torch;
 /// </summary>
 public sealed class MixerCache : IDisposable
 {
+    // A context of 131,072 tokens takes gigabytes, of which a short text needs little: the memory doubles as it fills.
+    private const long FirstCapacity = 256;
+
     private readonly long _capacity;
     private readonly Tensor?[] _slots = new Tensor?[2];
 
@@ -32,19 +35,35 @@ public sealed class MixerCache : IDisposable
             throw new InvalidOperationException($"The cache holds {_capacity} tokens; {Length} are in it and {count} more were given.");
         }
 
-        if (_slots[slot] is not { } buffer)
-        {
-            var shape = value.shape;
-            shape[axis] = _capacity;
-            _slots[slot] = buffer = zeros(shape, value.dtype, value.device).DetachFromDisposeScope();
-        }
-
+        var buffer = Reserve(slot, value, axis, Length + count);
         using (var target = buffer.narrow(axis, Length, count))
         {
             target.copy_(value);
         }
 
         return buffer.narrow(axis, 0, Length + count);
+    }
+
+    private Tensor Reserve(int slot, Tensor value, int axis, long length)
+    {
+        var old = _slots[slot];
+        if (old is not null && old.shape[axis] >= length)
+        {
+            return old;
+        }
+
+        var shape = value.shape;
+        shape[axis] = Math.Min(_capacity, Math.Max(length, old is null ? FirstCapacity : 2 * old.shape[axis]));
+        var buffer = zeros(shape, value.dtype, value.device).DetachFromDisposeScope();
+        if (old is not null)
+        {
+            using Tensor kept = old.narrow(axis, 0, Length), target = buffer.narrow(axis, 0, Length);
+            target.copy_(kept);
+            old.Dispose();
+        }
+
+        _slots[slot] = buffer;
+        return buffer;
     }
 
     /// <summary>Counts tokens that every slot has received.</summary>

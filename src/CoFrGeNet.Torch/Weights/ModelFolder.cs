@@ -13,10 +13,10 @@ namespace CoFrGeNet.Torch;
 public static class ModelFolder
 {
     /// <summary>Name of the configuration file.</summary>
-    public const string ConfigFile = "config.json";
+    public const string ConfigFile = ModelFolderConfig.FileName;
 
     /// <summary>Name of the weights file.</summary>
-    public const string WeightsFile = "model.safetensors";
+    public const string WeightsFile = WeightFiles.SafeTensors;
 
     /// <summary>Writes a model into a folder.</summary>
     /// <param name="folder">An existing folder; files of the same names are replaced.</param>
@@ -24,7 +24,8 @@ public static class ModelFolder
     /// <param name="tokenizer">The tokenizer that goes with it.</param>
     public static void Save(string folder, LanguageModel model, ITokenizer tokenizer)
     {
-        var config = new ModelFolderConfig { Tokenizer = tokenizer.Name, Model = model.Config };
+        var name = Tokenizers.Names.Contains(tokenizer.Name) ? tokenizer.Name : ModelFolderConfig.FolderTokenizer;
+        var config = new ModelFolderConfig { Tokenizer = name, Model = model.Config };
         DurableFile.Write(Path.Combine(folder, ConfigFile), JsonSerializer.SerializeToUtf8Bytes(config, ConfigJsonContext.Default.ModelFolderConfig));
         TokenizerFiles.Save(folder, tokenizer);
         SaveGenerationConfig(folder, tokenizer);
@@ -40,29 +41,7 @@ public static class ModelFolder
     /// <summary>Reads the configuration of a model folder.</summary>
     /// <param name="folder">The folder.</param>
     /// <exception cref="UserErrorException">The folder or its config.json is missing or not valid.</exception>
-    public static ModelFolderConfig ReadConfig(string folder)
-    {
-        var path = Path.Combine(folder, ConfigFile);
-        if (!File.Exists(path))
-        {
-            throw new UserErrorException(
-                Directory.Exists(folder)
-                    ? $"{folder} has no {ConfigFile}; a model folder is what training writes as RUN/final."
-                    : $"There is no folder {folder}; give a model folder, for example RUN/final.");
-        }
-
-        var root = StrictJson.Parse(File.ReadAllText(path), path);
-        if (root["model_type"]?.ToString() is var type && type != ModelFolderConfig.CoFrGeNetType)
-        {
-            throw new UserErrorException(
-                $"{path}: model_type is '{type}'; only '{ModelFolderConfig.CoFrGeNetType}' can be read, give a folder that training wrote as RUN/final.");
-        }
-
-        var config = StrictJson.Read(root, ConfigJsonContext.Default.ModelFolderConfig, path);
-
-        config.Model.Validate();
-        return config;
-    }
+    public static ModelFolderConfig ReadConfig(string folder) => ModelFolderConfig.Read(folder);
 
     /// <summary>Reads a model folder.</summary>
     /// <param name="folder">The folder.</param>
@@ -72,17 +51,28 @@ public static class ModelFolder
     public static (LanguageModel Model, ITokenizer Tokenizer) Load(string folder, Device? device = null)
     {
         var config = ReadConfig(folder);
-        var tokenizer = TokenizerFiles.Load(folder);
+        var tokenizer = Tokenizers.Names.Contains(config.Tokenizer) ? Tokenizers.Get(config.Tokenizer) : TokenizerFiles.Load(folder);
         if (tokenizer.VocabularySize > config.Model.VocabularySize)
         {
             throw new UserErrorException(
                 $"{folder}: the tokenizer '{tokenizer.Name}' has {tokenizer.VocabularySize} ids, the model a vocabulary of {config.Model.VocabularySize}; they are not from the same model.");
         }
 
-        var model = new LanguageModel(config.Model, device);
+        return (LoadModel(folder, device), tokenizer);
+    }
+
+    /// <summary>Reads the model of a folder without its tokenizer.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="device">Where the model goes; null: the CPU.</param>
+    /// <returns>The model in evaluation mode.</returns>
+    /// <exception cref="UserErrorException">A file is missing, damaged, or does not fit the others.</exception>
+    public static LanguageModel LoadModel(string folder, Device? device = null)
+    {
+        var model = new LanguageModel(ReadConfig(folder).Model, device);
         try
         {
-            LoadWeights(Path.Combine(folder, WeightsFile), model);
+            using var source = OpenWeights(() => WeightFiles.Open(folder));
+            Guarded(() => TensorWeights.Load(source, [.. TensorWeights.Of(model)]));
         }
         catch
         {
@@ -91,7 +81,17 @@ public static class ModelFolder
         }
 
         model.eval();
-        return (model, tokenizer);
+        return model;
+    }
+
+    /// <summary>Checks that a folder's weights are those that its configuration needs, by names and shapes alone.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <exception cref="UserErrorException">A file is missing, damaged, or does not fit the others.</exception>
+    public static void CheckShapes(string folder)
+    {
+        using var model = new LanguageModel(ReadConfig(folder).Model, META);
+        using var source = OpenWeights(() => WeightFiles.Open(folder));
+        TensorWeights.CheckFit(source, [.. TensorWeights.Of(model)]);
     }
 
     /// <summary>Reads parameters and buffers into a model of the same shape.</summary>
@@ -105,10 +105,22 @@ public static class ModelFolder
             throw new UserErrorException($"There is no {path}; a model folder needs its weights beside {ConfigFile}.");
         }
 
+        using var file = OpenWeights(() => SafeTensorsFile.Open(path));
+        Guarded(() => TensorWeights.Load(file, [.. TensorWeights.Of(model)]));
+    }
+
+    private static T OpenWeights<T>(Func<T> open)
+    {
+        T? source = default;
+        Guarded(() => source = open());
+        return source!;
+    }
+
+    private static void Guarded(Action read)
+    {
         try
         {
-            using var file = SafeTensorsFile.Open(path);
-            TensorWeights.Load(file, [.. TensorWeights.Of(model)]);
+            read();
         }
         catch (WeightsFormatException e)
         {

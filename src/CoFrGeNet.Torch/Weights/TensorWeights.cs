@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace CoFrGeNet.Torch;
 
-/// <summary>Moves named float32 tensors between torch and safetensors files.</summary>
+/// <summary>Moves named float32 tensors between torch and files.</summary>
 public static class TensorWeights
 {
     /// <summary>Everything that a model's file holds: parameters and buffers by name.</summary>
@@ -26,7 +26,7 @@ public static class TensorWeights
     /// <param name="file">The file.</param>
     /// <param name="targets">Where the values go; each must be in the file, and the file may hold nothing else.</param>
     /// <exception cref="UserErrorException">A tensor is missing, superfluous or of another shape; the message names it.</exception>
-    public static void Load(SafeTensorsFile file, IReadOnlyCollection<(string Name, Tensor Tensor)> targets)
+    public static void Load(TensorSource file, IReadOnlyCollection<(string Name, Tensor Tensor)> targets)
     {
         CheckFit(file, targets);
         using var quiet = no_grad();
@@ -40,7 +40,7 @@ public static class TensorWeights
     /// <summary>Reads one tensor as float32 on the CPU.</summary>
     /// <param name="file">The file.</param>
     /// <param name="name">The tensor's name.</param>
-    public static Tensor Read(SafeTensorsFile file, string name)
+    public static Tensor Read(TensorSource file, string name)
     {
         var info = file[name];
         var values = new float[info.ElementCount];
@@ -48,7 +48,7 @@ public static class TensorWeights
         return tensor(values, info.Shape);
     }
 
-    private static void CheckFit(SafeTensorsFile file, IReadOnlyCollection<(string Name, Tensor Tensor)> targets)
+    internal static void CheckFit(TensorSource file, IReadOnlyCollection<(string Name, Tensor Tensor)> targets)
     {
         foreach (var (name, target) in targets)
         {

@@ -1,3 +1,5 @@
+using System.Text;
+
 namespace CoFrGeNet.Weights;
 
 /// <summary>What the header of a safetensors file says, checked.</summary>
@@ -13,4 +15,30 @@ internal sealed record SafeTensorsHeader(IReadOnlyList<TensorInfo> Tensors, IRea
 
     /// <summary>The longest header that is read, in bytes, as the format prescribes.</summary>
     public const long MaxLength = 100_000_000;
+
+    /// <summary>The most tensors of a file; the largest published models have as many in all their shards together, and it bounds the memory.</summary>
+    public const int MaxTensors = 65_536;
+
+    /// <summary>The longest name in a header, in bytes as they stand in the file.</summary>
+    public const int MaxNameBytes = 4096;
+
+    /// <summary>The most bytes of texts in the string map.</summary>
+    public const int MaxMetadataBytes = 16 << 20;
+
+    /// <summary>Keeps messages to one short line whatever a name in the file holds.</summary>
+    public static string Shorten(string name)
+    {
+        if (name.Length <= 80 && !name.Any(char.IsControl))
+        {
+            return name;
+        }
+
+        var text = new StringBuilder();
+        foreach (var c in name.AsSpan(0, Math.Min(name.Length, 80)))
+        {
+            text.Append(char.IsControl(c) ? '?' : c);
+        }
+
+        return name.Length > 80 ? text.Append("...").ToString() : text.ToString();
+    }
 }

@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Json;
 
 namespace CoFrGeNet.Weights;
@@ -52,7 +51,7 @@ internal ref struct SafeTensorsHeaderParser
         {
             if (!names.Add(name))
             {
-                throw Fail($"the header names '{Shorten(name)}' twice");
+                throw Fail($"the header names '{SafeTensorsHeader.Shorten(name)}' twice");
             }
 
             if (name == SafeTensorsHeader.MetadataKey)
@@ -62,6 +61,10 @@ internal ref struct SafeTensorsHeaderParser
             else
             {
                 tensors.Add(ReadTensor(name));
+                if (tensors.Count > SafeTensorsHeader.MaxTensors)
+                {
+                    throw Fail($"the header names more than {SafeTensorsHeader.MaxTensors} tensors");
+                }
             }
         }
 
@@ -80,20 +83,30 @@ internal ref struct SafeTensorsHeaderParser
     private void ReadMetadata(Dictionary<string, string> metadata)
     {
         Expect(JsonTokenType.StartObject, "__metadata__ is not an object of strings");
+        long bytes = 0;
         while (ReadMember() is { } key)
         {
-            Expect(JsonTokenType.String, $"__metadata__ holds '{Shorten(key)}', which is not a string");
+            Expect(JsonTokenType.String, $"__metadata__ holds '{SafeTensorsHeader.Shorten(key)}', which is not a string");
+            if ((bytes += _reader.ValueSpan.Length + key.Length) > SafeTensorsHeader.MaxMetadataBytes)
+            {
+                throw Fail($"__metadata__ takes more than {SafeTensorsHeader.MaxMetadataBytes} bytes");
+            }
+
             if (!metadata.TryAdd(key, _reader.GetString()!))
             {
-                throw Fail($"__metadata__ names '{Shorten(key)}' twice");
+                throw Fail($"__metadata__ names '{SafeTensorsHeader.Shorten(key)}' twice");
             }
         }
     }
 
     private TensorInfo ReadTensor(string name)
     {
-        var label = Shorten(name);
-        Expect(JsonTokenType.StartObject, $"the entry of '{label}' is not an object");
+        var label = SafeTensorsHeader.Shorten(name);
+        if (Next() != JsonTokenType.StartObject)
+        {
+            throw Fail($"the entry of '{label}' is not an object");
+        }
+
         TensorDType? type = null;
         long[]? shape = null;
         long[]? offsets = null;
@@ -102,19 +115,16 @@ internal ref struct SafeTensorsHeaderParser
             switch (member)
             {
                 case "dtype" when type is null:
-                    Expect(JsonTokenType.String, $"the dtype of '{label}' is not a string");
-                    type = TensorDTypes.TryParseHeaderName(_reader.GetString(), out var known)
-                        ? known
-                        : throw Fail($"'{label}' has the unknown dtype '{Shorten(_reader.GetString()!)}'");
+                    type = ReadDType(label);
                     break;
                 case "shape" when shape is null:
-                    shape = ReadNumbers($"the shape of '{label}'");
+                    shape = ReadNumbers("the shape of", label);
                     break;
                 case "data_offsets" when offsets is null:
-                    offsets = ReadNumbers($"data_offsets of '{label}'");
+                    offsets = ReadNumbers("data_offsets of", label);
                     break;
                 default:
-                    throw Fail($"the entry of '{label}' has the unknown or repeated member '{Shorten(member)}'");
+                    throw Fail($"the entry of '{label}' has the unknown or repeated member '{SafeTensorsHeader.Shorten(member)}'");
             }
         }
 
@@ -123,9 +133,21 @@ internal ref struct SafeTensorsHeaderParser
             : throw Fail($"the entry of '{label}' lacks dtype, shape or data_offsets");
     }
 
+    private TensorDType ReadDType(string label)
+    {
+        if (Next() != JsonTokenType.String)
+        {
+            throw Fail($"the dtype of '{label}' is not a string");
+        }
+
+        return TensorDTypes.TryParseHeaderName(_reader.GetString(), out var known)
+            ? known
+            : throw Fail($"'{label}' has the unknown dtype '{SafeTensorsHeader.Shorten(_reader.GetString()!)}'");
+    }
+
     private readonly TensorInfo CheckTensor(string name, TensorDType type, long[] shape, long[] offsets)
     {
-        var label = Shorten(name);
+        var label = SafeTensorsHeader.Shorten(name);
         if (offsets.Length != 2 || offsets[1] < offsets[0])
         {
             throw Fail($"data_offsets of '{label}' are not a begin and an end");
@@ -161,7 +183,7 @@ internal ref struct SafeTensorsHeaderParser
             if (tensor.ByteOffset != end)
             {
                 var what = tensor.ByteOffset < end ? "overlaps the tensor before it" : "has a hole before it";
-                throw Fail($"'{Shorten(tensor.Name)}' {what}");
+                throw Fail($"'{SafeTensorsHeader.Shorten(tensor.Name)}' {what}");
             }
 
             end += tensor.ByteLength;
@@ -173,15 +195,19 @@ internal ref struct SafeTensorsHeaderParser
         }
     }
 
-    private long[] ReadNumbers(string what)
+    private long[] ReadNumbers(string what, string label)
     {
-        Expect(JsonTokenType.StartArray, $"{what} is not an array");
+        if (Next() != JsonTokenType.StartArray)
+        {
+            throw Fail($"{what} '{label}' is not an array");
+        }
+
         var numbers = new List<long>();
         while (Next() != JsonTokenType.EndArray)
         {
             if (_reader.TokenType != JsonTokenType.Number || !_reader.TryGetInt64(out var number) || number < 0)
             {
-                throw Fail($"{what} holds something that is not a whole number from 0 to 2^63-1");
+                throw Fail($"{what} '{label}' holds something that is not a whole number from 0 to 2^63-1");
             }
 
             numbers.Add(number);
@@ -191,7 +217,17 @@ internal ref struct SafeTensorsHeaderParser
     }
 
     /// <summary>The name of the next member of the current object, or null at its end.</summary>
-    private string? ReadMember() => Next() == JsonTokenType.PropertyName ? _reader.GetString() : null;
+    private string? ReadMember()
+    {
+        if (Next() != JsonTokenType.PropertyName)
+        {
+            return null;
+        }
+
+        return _reader.ValueSpan.Length <= SafeTensorsHeader.MaxNameBytes
+            ? _reader.GetString()
+            : throw Fail($"the header holds a name of {_reader.ValueSpan.Length} bytes; {SafeTensorsHeader.MaxNameBytes} are allowed");
+    }
 
     private JsonTokenType Next() => _reader.Read() ? _reader.TokenType : throw Fail("the header ends early");
 
@@ -204,16 +240,4 @@ internal ref struct SafeTensorsHeaderParser
     }
 
     private readonly WeightsFormatException Fail(string reason) => new(_path, reason);
-
-    /// <summary>Keeps messages to one short line whatever a name in the file holds.</summary>
-    private static string Shorten(string name)
-    {
-        var text = new StringBuilder();
-        foreach (var c in name.AsSpan(0, Math.Min(name.Length, 80)))
-        {
-            text.Append(char.IsControl(c) ? '?' : c);
-        }
-
-        return name.Length > 80 ? text.Append("...").ToString() : text.ToString();
-    }
 }

@@ -32,4 +32,13 @@ public enum TensorDType
 
     /// <summary>One byte, 0 or 1.</summary>
     Bool,
+
+    /// <summary>64-bit unsigned integer.</summary>
+    U64,
+
+    /// <summary>32-bit unsigned integer.</summary>
+    U32,
+
+    /// <summary>16-bit unsigned integer.</summary>
+    U16,
 }
