@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using CoFrGeNet.ContinuedFractions;
 using CoFrGeNet.Simd;
@@ -21,7 +22,6 @@ internal sealed unsafe class ElementwiseCall : IDisposable
     private const int MostPieces = 64;
 
     private readonly long _pieceRows;
-    private readonly int _rowsOfParameters;
     private float* _parts;
 
     public ElementwiseCall(ElementwiseSize size, LadderConstants constants)
@@ -31,7 +31,6 @@ internal sealed unsafe class ElementwiseCall : IDisposable
         long blocks = (size.Rows + BlockRows - 1) / BlockRows;
         _pieceRows = Math.Max(1, (blocks + MostPieces - 1) / MostPieces) * BlockRows;
         Pieces = size.Width == 0 ? 0 : (int)((size.Rows + _pieceRows - 1) / _pieceRows);
-        _rowsOfParameters = ((2 * size.Depth) + 1) * size.Ladders;
     }
 
     public ElementwiseSize Size { get; }
@@ -51,12 +50,17 @@ internal sealed unsafe class ElementwiseCall : IDisposable
 
     public LadderTracking? Tracking { get; init; }
 
-    // The gradients of a piece: [d, L, p] for the levels, [d, L, p] for the biases, [L, p] for V.
-    private long PartLength => (long)_rowsOfParameters * Size.Width;
+    // The gradients of a piece, rows of p: d L for the levels, as many for the biases where there are any, L for V.
+    private long PartLength => (long)RowsOfParameters * Size.Width;
+
+    private int RowsOfParameters => RowsBeforeCombine + Size.Ladders;
+
+    private int RowsBeforeCombine => Size.Depth * Size.Ladders * (Weights.Biases == null ? 1 : 2);
 
     /// <summary>Makes room for the gradients of all pieces, before the first backward piece.</summary>
     public void AllocateParts() => _parts = (float*)NativeMemory.AlignedAlloc((nuint)(Pieces * PartLength * sizeof(float)), 64);
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void ForwardPiece<TLanes, TGuard, TElement>(int piece)
         where TLanes : unmanaged, ILanes<TLanes>
         where TGuard : struct, IGuardKind
@@ -101,6 +105,7 @@ internal sealed unsafe class ElementwiseCall : IDisposable
         watch.Finish();
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void BackwardPiece<TLanes, TGuard, TElement>(int piece)
         where TLanes : unmanaged, ILanes<TLanes>
         where TGuard : struct, IGuardKind
@@ -153,17 +158,12 @@ internal sealed unsafe class ElementwiseCall : IDisposable
     /// <summary>Adds up the gradients of the pieces, in their order.</summary>
     public void SumParts(ElementwiseWeights gradients, int threads)
     {
-        long levels = (long)Size.Depth * Size.Ladders;
-        RowPartition.Run(_rowsOfParameters, Size.Rows * Size.Width < 1 << 16 ? 1 : threads, row =>
+        int levels = Size.Depth * Size.Ladders;
+        RowPartition.Run(RowsOfParameters, Size.Rows * Size.Width < 1 << 16 ? 1 : threads, row =>
         {
             float* sum = row < levels ? gradients.Levels + (row * (long)Size.Width)
-                : row < 2 * levels ? (gradients.Biases == null ? null : gradients.Biases + ((row - levels) * Size.Width))
-                : gradients.Combine + ((row - (2 * levels)) * Size.Width);
-            if (sum == null)
-            {
-                return;
-            }
-
+                : row < RowsBeforeCombine ? gradients.Biases + ((row - levels) * (long)Size.Width)
+                : gradients.Combine + ((row - RowsBeforeCombine) * (long)Size.Width);
             var target = new Span<float>(sum, Size.Width);
             target.Clear();
             for (int piece = 0; piece < Pieces; piece++)
@@ -182,6 +182,7 @@ internal sealed unsafe class ElementwiseCall : IDisposable
     }
 
     // R rows of some columns -> one register of columns behind the other, each R rows high.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Pack<TLanes, TElement>(TElement* source, int rows, int columns, TLanes* target)
         where TLanes : unmanaged, ILanes<TLanes>
         where TElement : unmanaged
@@ -202,6 +203,7 @@ internal sealed unsafe class ElementwiseCall : IDisposable
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Unpack<TLanes, TElement>(TLanes* source, TElement* target, int rows, int columns)
         where TLanes : unmanaged, ILanes<TLanes>
         where TElement : unmanaged
@@ -253,7 +255,7 @@ internal sealed unsafe class ElementwiseCall : IDisposable
             }
         }
 
-        Add(part + (((2 * levels) + l) * Size.Width) + column, sumV, lanes);
+        Add(part + ((long)(RowsBeforeCombine + l) * Size.Width) + column, sumV, lanes);
 
         static void Add(float* target, TLanes value, int lanes)
         {
@@ -268,6 +270,7 @@ internal sealed unsafe class ElementwiseCall : IDisposable
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static TLanes Largest<TLanes>(TLanes* g, int rows)
         where TLanes : unmanaged, ILanes<TLanes>
     {
@@ -354,6 +357,7 @@ internal sealed unsafe class ElementwiseCall : IDisposable
     }
 
     // Any depth, guard and size of input, with biases and statistics.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void ForwardAny<TLanes, TGuard>(
         TLanes* w, TLanes v, int rows, TLanes* g, TLanes* y, ref LadderWatch<TLanes> watch, int l, int column, int lanes)
         where TLanes : unmanaged, ILanes<TLanes>
@@ -373,6 +377,7 @@ internal sealed unsafe class ElementwiseCall : IDisposable
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void BackwardAny<TLanes, TGuard>(TLanes* w, TLanes v, int rows, TLanes* g, TLanes* gradY, TLanes* gradG, TLanes* sums, ref TLanes sumV)
         where TLanes : unmanaged, ILanes<TLanes>
         where TGuard : struct, IGuardKind

@@ -30,6 +30,7 @@ internal static unsafe class ElementwiseTile<TLanes, TGuard, TDepth>
     /// <param name="y">The sums, [R].</param>
     /// <param name="low">Lower end of the range.</param>
     /// <param name="high">Upper end of the range.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Forward<TRange>(
         in LadderConstants constants, TLanes* w, TLanes v, int rows, TLanes* g, TLanes* y, ref TLanes low, ref TLanes high)
         where TRange : struct, IRangeKind
@@ -116,6 +117,7 @@ internal static unsafe class ElementwiseTile<TLanes, TGuard, TDepth>
     /// <param name="gradG">The gradient for g, [R], added to.</param>
     /// <param name="gradW">The gradient for w, [d], added to.</param>
     /// <param name="gradV">The gradient for v, added to.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Backward(
         in LadderConstants constants, TLanes* w, TLanes v, int rows, TLanes* g, TLanes* gradY, TLanes* gradG, TLanes* gradW, ref TLanes gradV)
     {

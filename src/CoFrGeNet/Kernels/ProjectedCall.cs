@@ -5,7 +5,10 @@ using CoFrGeNet.Simd;
 
 namespace CoFrGeNet.Kernels;
 
-/// <summary>One call of <see cref="ProjectedLadders"/>, cut into pieces; a piece writes only its own part of the result.</summary>
+/// <summary>
+/// One call of <see cref="ProjectedLadders"/>, cut into pieces; a piece writes only its own part of the result. The loops are compiled with full
+/// optimization at once: as ordinary methods they would run slowly until called often enough.
+/// </summary>
 internal sealed unsafe class ProjectedCall
 {
     private readonly long _pieceRows;
@@ -44,6 +47,7 @@ internal sealed unsafe class ProjectedCall
 
     public bool StoresPastCaches { get; set; }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void ForwardPiece<TLanes, TGuard, TElement>(int piece)
         where TLanes : unmanaged, ILanes<TLanes>
         where TGuard : struct, IGuardKind
@@ -89,6 +93,7 @@ internal sealed unsafe class ProjectedCall
         Fence();
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void BackwardPiece<TLanes, TGuard, TElement>(int piece)
         where TLanes : unmanaged, ILanes<TLanes>
         where TGuard : struct, IGuardKind
@@ -145,6 +150,7 @@ internal sealed unsafe class ProjectedCall
         Fence();
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void ForwardTracked<TLanes, TGuard, TElement>(Rectangle part, LadderTracking tracking)
         where TLanes : unmanaged, ILanes<TLanes>
         where TGuard : struct, IGuardKind
