@@ -22,6 +22,10 @@ internal sealed class BenchmarkReport
     /// <param name="limit">The physical limit in the same unit, if there is one.</param>
     public void Add(string name, double value, string unit, double? limit = null) => _results.Add(new(name, value, unit, limit));
 
+    /// <summary>A figure added before, or null.</summary>
+    /// <param name="name">Its name.</param>
+    public BenchmarkResult? Find(string name) => _results.Find(result => result.Name == name);
+
     /// <summary>Adds a ratio of two figures of this run.</summary>
     /// <param name="name">Its name, such as <c>elementwise.forward.fusedOverNaive</c>.</param>
     /// <param name="value">The ratio.</param>

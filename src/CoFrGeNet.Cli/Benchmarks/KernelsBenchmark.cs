@@ -85,8 +85,4 @@ internal sealed class KernelsBenchmark : Verb
         report.Add(name, rate / 1e9, unit, limit / 1e9);
         report.AddRatio(ratio, rate / limit);
     }
-
-    private static int Positive(ParseResult arguments, Option<int> option) => arguments.GetValue(option) is var value and >= 1
-        ? value
-        : throw new UserErrorException($"{option.Name} is {arguments.GetValue(option)}; allowed is 1 or more.");
 }

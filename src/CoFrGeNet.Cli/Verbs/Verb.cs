@@ -50,6 +50,14 @@ internal abstract class Verb : Command
     /// <param name="arguments">The parsed command line.</param>
     protected bool IsJson(ParseResult arguments) => arguments.GetValue(_json);
 
+    /// <summary>A number that must be 1 or more.</summary>
+    /// <param name="arguments">The parsed command line.</param>
+    /// <param name="option">The option, with a default.</param>
+    /// <exception cref="UserErrorException">It is less.</exception>
+    protected static int Positive(ParseResult arguments, Option<int> option) => arguments.GetValue(option) is var value and >= 1
+        ? value
+        : throw new UserErrorException($"{option.Name} is {arguments.GetValue(option)}; allowed is 1 or more.");
+
     /// <summary>Writes the result.</summary>
     /// <param name="document">Any object; its members are written in camelCase.</param>
     protected void WriteJson(object document) => Tool.Output.WriteLine(JsonSerializer.Serialize(document, JsonOptions));

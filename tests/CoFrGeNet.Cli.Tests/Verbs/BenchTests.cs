@@ -20,7 +20,21 @@ public class BenchTests
             && result.GetProperty("limit").GetDouble() > 0);
     }
 
+    [Fact]
+    public void Train_gives_speeds_beside_the_rate_of_a_product_and_their_ratios()
+    {
+        var document = ToolRun.Of("bench", "train", "--preset", "tiny", "--context", "32", "--sequences", "2", "--rounds", "1", "--json").Succeeded().Json;
+        var ratios = document.GetProperty("ratios");
+        string[] names =
+        [
+            "train.f32.cofrgenetFOverGpt2", "train.bf16.cofrgenetFOverGpt2", "train.f32.cofrgenetOverGpt2", "train.f32.mfu", "train.bf16.mfu", "train.f.bf16OverF32",
+        ];
+        Assert.All(names, name => Assert.True(ratios.GetProperty(name).GetDouble() > 0, name));
+        Assert.Contains(document.GetProperty("results").EnumerateArray(), result => result.GetProperty("name").GetString() == "process.peakMemory");
+    }
+
     [Theory]
+    [InlineData("transformer, f, fu", "bench", "train", "--variants", "f,g")]
     [InlineData("kernels", "bench")]
     [InlineData("--rounds", "bench", "kernels", "--rounds", "0")]
     [InlineData("kernels", "bench", "kernel")]
