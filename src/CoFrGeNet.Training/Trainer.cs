@@ -57,6 +57,7 @@ public sealed class Trainer : IDisposable
         Model = new LanguageModel(config.Model, device)
         {
             ComputeType = training.Precision == ComputePrecision.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32,
+            CheckpointBlocks = training.CheckpointBlocks,
         };
         var groups = ComponentGroup.Of(Model);
         _optimizer = new AdamW(groups, training);

@@ -83,6 +83,12 @@ public sealed class LanguageModel : nn.Module<Tensor, Tensor>
         }
     }
 
+    /// <summary>
+    /// Whether a training step keeps only the blocks' inputs and computes each block again in the backward pass: less memory, about a third
+    /// more work, the same gradients bit by bit. Gradients of parameters are then taken by <c>backward</c> alone, not by <c>autograd.grad</c>.
+    /// </summary>
+    public bool CheckpointBlocks { get; set; }
+
     /// <summary>Logits of every position.</summary>
     /// <param name="tokens">int64 [B, T].</param>
     /// <returns>float32 [B, T, V].</returns>
@@ -117,7 +123,7 @@ public sealed class LanguageModel : nn.Module<Tensor, Tensor>
         var layer = 0;
         foreach (var block in _blocks)
         {
-            x = block.forward(x, caches?[layer++]);
+            x = CheckpointBlocks && caches is null ? BlockCheckpoint.Apply(block, x) : block.forward(x, caches?[layer++]);
         }
 
         return _finalNorm.forward(x).MoveToOuterDisposeScope();

@@ -102,6 +102,9 @@ public sealed record TrainingConfig
     /// <summary>The type of matrix products.</summary>
     public ComputePrecision Precision { get; init; } = ComputePrecision.Float32;
 
+    /// <summary>Whether each block is computed again in the backward pass instead of keeping its activations: less memory, about a third more work.</summary>
+    public bool CheckpointBlocks { get; init; }
+
     /// <summary>Seed of the initial weights and of the data order.</summary>
     public int Seed { get; init; } = 1;
 

@@ -28,6 +28,63 @@ public class LiveTensorTests
         }
     }
 
+    [Fact]
+    public void A_thousand_steps_leave_no_tensor_behind()
+    {
+        using var model = LanguageModelTests.Small("tiny-fu");
+        using Tensor tokens = FormulaWeights.Tokens(17, 0, 2, 12), targets = FormulaWeights.Tokens(17, 3, 2, 12);
+        TrainStep(model, tokens, targets);
+        var before = LiveTensors.Count();
+        for (var step = 0; step < 1000; step++)
+        {
+            TrainStep(model, tokens, targets);
+        }
+
+        Assert.Equal(before, Tensor.TotalCount);
+    }
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void Blocks_computed_again_give_the_same_gradients_bit_by_bit(string name)
+    {
+        using Tensor tokens = FormulaWeights.Tokens(17, 0, 2, 12), targets = FormulaWeights.Tokens(17, 3, 2, 12);
+        using var model = LanguageModelTests.Small(name);
+        var kept = Gradients(model, tokens, targets);
+        model.CheckpointBlocks = true;
+        Assert.Equal(kept, Gradients(model, tokens, targets));
+        TrainStep(model, tokens, targets);
+        var before = LiveTensors.Count();
+        for (var step = 0; step < 5; step++)
+        {
+            TrainStep(model, tokens, targets);
+        }
+
+        Assert.Equal(before, Tensor.TotalCount);
+    }
+
+    [Fact]
+    public void Poles_are_counted_once_when_blocks_are_computed_again()
+    {
+        using Tensor tokens = FormulaWeights.Tokens(17, 0, 2, 12), targets = FormulaWeights.Tokens(17, 3, 2, 12);
+        using var model = LanguageModelTests.Small("tiny-fu");
+        long Count(bool isCheckpointed)
+        {
+            model.CheckpointBlocks = isCheckpointed;
+            using var statistics = new PoleStatistics();
+            foreach (var layer in model.modules().OfType<ILadderLayer>())
+            {
+                layer.Statistics = statistics;
+            }
+
+            TrainStep(model, tokens, targets);
+            return statistics.Count;
+        }
+
+        var expected = Count(false);
+        Assert.True(expected > 0);
+        Assert.Equal(expected, Count(true));
+    }
+
     [Theory]
     [MemberData(nameof(Names))]
     public void Evaluation_and_decoding_leave_no_tensor_behind(string name)
@@ -59,6 +116,24 @@ public class LiveTensorTests
 
         // TorchSharp counts a tensor that becomes a parameter twice and lets go of it once; the memory is free.
         Assert.Equal(before + parameters, Tensor.TotalCount);
+    }
+
+    private static List<(string Name, string Bytes)> Gradients(LanguageModel model, Tensor tokens, Tensor targets)
+    {
+        using (var loss = model.Loss(tokens, targets))
+        {
+            loss.backward();
+        }
+
+        var gradients = new List<(string, string)>();
+        foreach (var (name, parameter) in model.named_parameters())
+        {
+            using var gradient = parameter.grad!;
+            gradients.Add((name, Convert.ToHexString(gradient.bytes)));
+            parameter.grad = null;
+        }
+
+        return gradients;
     }
 
     private static void TrainStep(LanguageModel model, Tensor tokens, Tensor targets)
