@@ -193,6 +193,7 @@ public sealed class Trainer : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        _windows.Dispose();
         _optimizer.Dispose();
         Model.Dispose();
     }
@@ -291,6 +292,7 @@ public sealed class Trainer : IDisposable
             using var scope = NewDisposeScope();
             var first = ((long)_step * _sequencesPerStep) + (part * _microBatch);
             var (inputs, targets) = _windows.Batch(first, _microBatch, Model.Device);
+            _windows.Prepare(first + _microBatch, _microBatch);
             var loss = Model.Loss(inputs, targets);
             (parts == 1 ? loss : loss / parts).backward();
             sum += loss.item<float>();

@@ -6,13 +6,14 @@ namespace CoFrGeNet.Training;
 /// The windows of a run in the order in which they are trained on, from one source or several. What stands at a position follows from the position and the seed
 /// alone. Each source is seen in an order of its own, every window once before any comes again.
 /// </summary>
-public sealed class TrainingWindows
+public sealed class TrainingWindows : IDisposable
 {
     private readonly IReadOnlyList<TextSource> _texts;
     private readonly BatchSource[] _sources;
     private readonly WindowOrder[] _orders;
     private readonly WindowMix _mix;
     private readonly int _length;
+    private (long Position, int Count, Task<long[]> Tokens)? _prepared;
 
     /// <summary>Lays out the order.</summary>
     /// <param name="data">The text.</param>
@@ -45,6 +46,25 @@ public sealed class TrainingWindows
     /// <returns>Inputs and targets, int64 [B, T] each.</returns>
     public (Tensor Inputs, Tensor Targets) Batch(long position, int count, Device device)
     {
+        var values = _prepared is { } next && (next.Position, next.Count) == (position, count) ? next.Tokens.GetAwaiter().GetResult() : Read(position, count);
+        _prepared = null;
+        return BatchSource.ToTensors(values, _length, device);
+    }
+
+    /// <summary>Begins to read a batch beside whatever else runs, so that a slow disk does not hold up the next step. What fails shows when it is asked for.</summary>
+    /// <param name="position">Position of its first window.</param>
+    /// <param name="count">Number of windows B.</param>
+    public void Prepare(long position, int count) => _prepared = (position, count, Task.Run(() => Read(position, count)));
+
+    /// <summary>Waits for what is still being read; the text may be closed afterwards.</summary>
+    public void Dispose()
+    {
+        _prepared?.Tokens.ContinueWith(static _ => { }, TaskScheduler.Default).Wait();
+        _prepared = null;
+    }
+
+    private long[] Read(long position, int count)
+    {
         var values = new long[count * (_length + 1)];
         for (var i = 0; i < count; i++)
         {
@@ -52,7 +72,7 @@ public sealed class TrainingWindows
             _sources[source].CopyWindow(window, values.AsSpan(i * (_length + 1), _length + 1));
         }
 
-        return BatchSource.ToTensors(values, _length, device);
+        return values;
     }
 
     /// <summary>How often each source has been seen.</summary>
