@@ -66,8 +66,10 @@ internal sealed unsafe class ElementwiseCall : IDisposable
         where TGuard : struct, IGuardKind
         where TElement : unmanaged
     {
-        TLanes* g = stackalloc TLanes[BlockRows * GroupRegisters];
-        TLanes* y = stackalloc TLanes[BlockRows * GroupRegisters];
+        TLanes* gRoom = stackalloc TLanes[(BlockRows * GroupRegisters) + 1];
+        TLanes* g = Aligned(gRoom);
+        TLanes* yRoom = stackalloc TLanes[(BlockRows * GroupRegisters) + 1];
+        TLanes* y = Aligned(yRoom);
         TLanes* w = stackalloc TLanes[2 * LadderRange.MaxDepth];
         LadderTracking tracking = Tracking ?? new LadderTracking();
         var watch = new LadderWatch<TLanes>(tracking, Constants, 0, Size.Width, Size.Ladders);
@@ -111,9 +113,12 @@ internal sealed unsafe class ElementwiseCall : IDisposable
         where TGuard : struct, IGuardKind
         where TElement : unmanaged
     {
-        TLanes* g = stackalloc TLanes[BlockRows * GroupRegisters];
-        TLanes* gradY = stackalloc TLanes[BlockRows * GroupRegisters];
-        TLanes* gradG = stackalloc TLanes[BlockRows * GroupRegisters];
+        TLanes* gRoom = stackalloc TLanes[(BlockRows * GroupRegisters) + 1];
+        TLanes* g = Aligned(gRoom);
+        TLanes* gradYRoom = stackalloc TLanes[(BlockRows * GroupRegisters) + 1];
+        TLanes* gradY = Aligned(gradYRoom);
+        TLanes* gradGRoom = stackalloc TLanes[(BlockRows * GroupRegisters) + 1];
+        TLanes* gradG = Aligned(gradGRoom);
         TLanes* w = stackalloc TLanes[2 * LadderRange.MaxDepth];
         TLanes* sums = stackalloc TLanes[2 * LadderRange.MaxDepth];
         float* part = _parts + (piece * PartLength);
@@ -180,6 +185,10 @@ internal sealed unsafe class ElementwiseCall : IDisposable
         NativeMemory.AlignedFree(_parts);
         _parts = null;
     }
+
+    // The stack is aligned to 16 bytes only; a register that straddles two cache lines costs twice, and waits when it is read back.
+    private static TLanes* Aligned<TLanes>(TLanes* room)
+        where TLanes : unmanaged, ILanes<TLanes> => (TLanes*)(((nuint)room + (nuint)sizeof(TLanes) - 1) & ~((nuint)sizeof(TLanes) - 1));
 
     // R rows of some columns -> one register of columns behind the other, each R rows high.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
