@@ -268,7 +268,7 @@ public static class ModelOutput
 
     private static void RequireTokenizerFits(ModelInput input)
     {
-        if (input.KnownTokenizer is { } tokenizer && tokenizer.VocabularySize > input.Model.VocabularySize)
+        if (input.IsTokenizerGiven && input.KnownTokenizer is { } tokenizer && tokenizer.VocabularySize > input.Model.VocabularySize)
         {
             throw new UserErrorException(
                 $"The tokenizer '{tokenizer.Name}' has {tokenizer.VocabularySize} ids, the model a vocabulary of {input.Model.VocabularySize}; they are not from the same model: give the model's own with --tokenizer NAME or PATH.");
