@@ -18,7 +18,7 @@ internal sealed class ConvertVerb : Verb
     private readonly Option<string> _architecture = new("--architecture") { Description = "With --to huggingface: gpt2, llama, cofrgenet (brings its own PyTorch code), or auto, the first that fits", HelpName = "NAME", DefaultValueFactory = _ => Defaults.Architecture };
     private readonly Option<string> _shardSize = new("--shard-size") { Description = "Most bytes of tensors in one file, with KB, MB or GB", HelpName = "SIZE", DefaultValueFactory = _ => "5GB" };
     private readonly Option<int?> _heads = new("--heads") { Description = "Number of attention heads, for checkpoints of tensors alone", HelpName = "N" };
-    private readonly Option<string?> _tokenizer = new("--tokenizer") { Description = "Name of the tokenizer [default: gpt2 for a vocabulary of 50257, else the files beside the weights]", HelpName = "NAME" };
+    private readonly Option<string?> _tokenizer = new("--tokenizer") { Description = "Tokenizer: a name, or a tokenizer.json, vocab.json, tiktoken file or tokenizer.bin, which is kept in the folder [default: the files beside the weights, without any gpt2 for a vocabulary of 50257]", HelpName = "NAME|PATH" };
     private readonly Option<bool> _force = new("--force") { Description = "Replace an earlier model folder in --out" };
 
     /// <summary>Creates the verb.</summary>

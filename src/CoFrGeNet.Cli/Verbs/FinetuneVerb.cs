@@ -162,7 +162,7 @@ internal sealed class FinetuneVerb : Verb
             throw new UserErrorException("--test, --validation, --from-scratch and several --seeds belong to labelled texts; name the task with --task, or the columns with --text and --label.");
         }
 
-        var run = Configure(arguments, model, config, data);
+        var run = Configure(arguments, folder, model, config, data);
         RunFolder.RequireFree(output, arguments.GetValue(_force), "or go on with 'train --resume'");
         var device = _torch.Start(arguments);
         var text = TextData.Load(run.Data);
@@ -173,13 +173,14 @@ internal sealed class FinetuneVerb : Verb
             : TrainLora(arguments, folder, config, run.Training.Seed, text, output, device);
     }
 
-    private RunConfig Configure(ParseResult arguments, ModelFolderConfig model, FineTuningConfig config, string data)
+    private RunConfig Configure(ParseResult arguments, string folder, ModelFolderConfig model, FineTuningConfig config, string data)
     {
         var length = config.MaxLength ?? model.Model.ContextLength;
         var root = new JsonObject
         {
             ["model"] = JsonSerializer.SerializeToNode(model.Model, ConfigJsonContext.Default.ModelConfig),
-            ["data"] = new JsonObject { ["tokenizer"] = model.Tokenizer },
+            // The folder stands for the tokenizer whose files lie in it.
+            ["data"] = new JsonObject { ["tokenizer"] = model.Tokenizer == ModelFolderConfig.FolderTokenizer ? Path.GetFullPath(folder) : model.Tokenizer },
             ["training"] = new JsonObject
             {
                 ["sequenceLength"] = length,

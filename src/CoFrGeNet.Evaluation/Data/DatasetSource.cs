@@ -87,9 +87,14 @@ public sealed class DatasetSource
             }
         }
 
-        return _hub?.Fetch(dataset, split)
-            ?? throw new UserErrorException(
-                $"There is no data for {task}, split {split}: {Tried(dataset, split)}; give --data DIR or --data {task}=FILE, another split with --split, or --download to fetch {dataset.Repository} from the Hugging Face hub.");
+        if (dataset.IsOnHub && _hub is not null)
+        {
+            return _hub.Fetch(dataset, split);
+        }
+
+        var download = dataset.IsOnHub ? $", or --download to fetch {dataset.Repository} from the Hugging Face hub" : "; it is not fetched from the Hugging Face hub";
+        throw new UserErrorException(
+            $"There is no data for {task}, split {split}: {Tried(dataset, split)}; give --data DIR or --data {task}=FILE, or another split with --split{download}.");
     }
 
     // NAME/split.ext, NAME/split-00000-of-00002.parquet .., or NAME.ext where a set has one split only.

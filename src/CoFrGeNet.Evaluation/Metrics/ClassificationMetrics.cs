@@ -53,6 +53,12 @@ public static class ClassificationMetrics
     public static double Pearson(IReadOnlyList<double> gold, IReadOnlyList<double> predicted)
     {
         CheckSizes(gold.Count, predicted.Count);
+        // The mean of equal values may differ from them by rounding, and the correlation would be that of the rounding.
+        if (gold.All(value => value.Equals(gold[0])) || predicted.All(value => value.Equals(predicted[0])))
+        {
+            return 0;
+        }
+
         double meanGold = gold.Average(), meanPredicted = predicted.Average();
         double covariance = 0, varianceGold = 0, variancePredicted = 0;
         for (var i = 0; i < gold.Count; i++)

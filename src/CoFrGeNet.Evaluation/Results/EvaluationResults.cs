@@ -136,7 +136,7 @@ public sealed class EvaluationResults
         return new JsonObject
         {
             ["task"] = definition.Name,
-            ["dataset_path"] = definition.Dataset.Repository,
+            ["dataset_path"] = definition.Dataset.IsOnHub ? definition.Dataset.Repository : null,
             ["dataset_name"] = definition.Dataset.Configuration,
             ["test_split"] = task.Questions.Split,
             ["fewshot_split"] = definition.AllowsFewShot ? definition.Dataset.FewShotSplit : null,

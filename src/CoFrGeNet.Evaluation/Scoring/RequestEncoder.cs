@@ -69,6 +69,6 @@ public sealed class RequestEncoder
         }
     }
 
-    private int StartToken => _tokenizer.EndOfTextId
-        ?? throw new UserErrorException($"The tokenizer '{_tokenizer.Name}' has no end-of-text token, which stands for the start of a text in evaluation.");
+    private int StartToken => _tokenizer.BeginOfTextId ?? _tokenizer.EndOfTextId
+        ?? throw new UserErrorException($"The tokenizer '{_tokenizer.Name}' has neither a begin-of-text nor an end-of-text token, one of which stands for the start of a text in evaluation.");
 }

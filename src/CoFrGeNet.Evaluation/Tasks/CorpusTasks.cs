@@ -13,7 +13,7 @@ internal static class CorpusTasks
         new CorpusTask("wikitext103", Data("Salesforce/wikitext", "wikitext-103-raw-v1", "text", "wikitext103"), "text", Wiki),
         new CorpusTask("lambada", Data("EleutherAI/lambada_openai", "default", "text", "lambada", "lambada_openai"), "text", new CorpusProtocol { Unit = CorpusUnit.LastWord }),
         new CorpusTask("agnews", Data("fancyzhx/ag_news", "default", "text", "agnews", "ag_news"), "text", new CorpusProtocol { Unit = CorpusUnit.Record }),
-        new CorpusTask("lm1b", Data("dvilares/lm1b", "default", "text", "lm1b"), "text", new CorpusProtocol { Unit = CorpusUnit.Record }),
+        new CorpusTask("lm1b", Data(string.Empty, "default", "text", "lm1b"), "text", new CorpusProtocol { Unit = CorpusUnit.Record }),
     ];
 
     private static DatasetReference Data(string repository, string configuration, string field, params string[] folders) =>

@@ -93,8 +93,9 @@ internal static partial class StandardTasks
     private static ChoiceQuestion Copa(DataRecord record)
     {
         var link = record.Text("question") == "cause" ? "because" : "therefore";
+        var premise = record.Text("premise").Trim();
         return new(
-            record.Text("premise").Trim()[..^1] + " " + link, [" " + Decapitalize(record.Text("choice1")), " " + Decapitalize(record.Text("choice2"))], record.Integer("label"));
+            premise[..Math.Max(0, premise.Length - 1)] + " " + link, [" " + Decapitalize(record.Text("choice1")), " " + Decapitalize(record.Text("choice2"))], record.Integer("label"));
     }
 
     private static string Decapitalize(string text) => text.Length == 0 ? text : char.ToLowerInvariant(text[0]) + text[1..];

@@ -71,8 +71,7 @@ public static class ModelFolder
         var model = new LanguageModel(ReadConfig(folder).Model, device);
         try
         {
-            using var source = OpenWeights(() => WeightFiles.Open(folder));
-            Guarded(() => TensorWeights.Load(source, [.. TensorWeights.Of(model)]));
+            LoadFolderWeights(folder, model);
         }
         catch
         {
@@ -82,6 +81,16 @@ public static class ModelFolder
 
         model.eval();
         return model;
+    }
+
+    /// <summary>Reads the weights of a folder, in one file or several, into a model of the same shape.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="model">The model.</param>
+    /// <exception cref="UserErrorException">A file is missing, damaged, or does not fit.</exception>
+    public static void LoadFolderWeights(string folder, LanguageModel model)
+    {
+        using var source = OpenWeights(() => WeightFiles.Open(folder));
+        Guarded(() => TensorWeights.Load(source, [.. TensorWeights.Of(model)]));
     }
 
     /// <summary>Checks that a folder's weights are those that its configuration needs, by names and shapes alone.</summary>

@@ -23,7 +23,7 @@ public static class CausalFineTuning
         var run = TrainingRun.Start(path, config, data, force, observer, device);
         try
         {
-            ModelFolder.LoadWeights(Path.Combine(modelFolder, ModelFolder.WeightsFile), run.Trainer.Model);
+            ModelFolder.LoadFolderWeights(modelFolder, run.Trainer.Model);
             // No step: it writes the checkpoint from which a run that is killed early goes on.
             run.Trainer.Run(until: 0);
             return run;

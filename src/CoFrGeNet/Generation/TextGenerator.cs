@@ -21,11 +21,13 @@ public sealed class TextGenerator
     }
 
     /// <summary>Turns a prompt into the ids that generation starts from.</summary>
-    /// <param name="prompt">The text; an empty one becomes the end-of-text token, after which a new text starts.</param>
+    /// <param name="prompt">
+    /// The text; the begin-of-text token comes before it where the tokenizer has one. Without one an empty text becomes the end-of-text token, after which a new text starts.
+    /// </param>
     /// <exception cref="UserErrorException">The prompt is longer than the context, or empty where there is no end-of-text token.</exception>
     public int[] Encode(string prompt)
     {
-        var ids = _tokenizer.Encode(prompt);
+        int[] ids = _tokenizer.BeginOfTextId is { } begin ? [begin, .. _tokenizer.Encode(prompt)] : _tokenizer.Encode(prompt);
         if (ids.Length == 0)
         {
             ids = [_tokenizer.EndOfTextId ?? throw new UserErrorException($"The prompt is empty and the tokenizer '{_tokenizer.Name}' has no end-of-text token to start from; give a prompt.")];

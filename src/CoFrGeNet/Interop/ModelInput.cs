@@ -1,5 +1,7 @@
 using System.Globalization;
 using CoFrGeNet.Configuration;
+using CoFrGeNet.Data;
+using CoFrGeNet.Text;
 using CoFrGeNet.Weights;
 
 namespace CoFrGeNet.Interop;
@@ -10,7 +12,7 @@ public sealed record InputOptions
     /// <summary>Number of attention heads, for checkpoints that hold tensors alone.</summary>
     public int? Heads { get; init; }
 
-    /// <summary>Name of the tokenizer; absent: gpt2 where the vocabulary is GPT-2's, else the tokenizer files beside the weights.</summary>
+    /// <summary>Name or file of the tokenizer, as <see cref="Text.Tokenizers.Get"/> takes it; absent: the files beside the weights, without any gpt2 where the vocabulary has its size.</summary>
     public string? Tokenizer { get; init; }
 }
 
@@ -54,6 +56,12 @@ public sealed class ModelInput : IDisposable
 
     /// <summary>The name of the tokenizer, or <see cref="ModelFolderConfig.FolderTokenizer"/>.</summary>
     public string Tokenizer { get; private init; } = ModelFolderConfig.FolderTokenizer;
+
+    /// <summary>The tokenizer, where it was given or is part of the program; null where it is what the files in <see cref="Folder"/> make it.</summary>
+    internal ITokenizer? KnownTokenizer { get; private init; }
+
+    /// <summary>Whether the tokenizer was given, so that files beside the weights do not count.</summary>
+    internal bool IsTokenizerGiven { get; private init; }
 
     /// <summary>The folder that may hold tokenizer files; null for formats that keep everything in one file.</summary>
     public string? Folder { get; private init; }
@@ -143,9 +151,12 @@ public sealed class ModelInput : IDisposable
         if (type == ModelFolderConfig.CoFrGeNetType)
         {
             var own = ModelFolderConfig.Read(folder);
+            var (tokenizer, known) = ResolveTokenizer(options.Tokenizer ?? own.Tokenizer);
             return new ModelInput(source, type, own.Model, source, [.. source.Names.Select(name => new KeyReport(name, KeyOutcome.Mapped, [name], null))])
             {
-                Tokenizer = options.Tokenizer ?? own.Tokenizer,
+                Tokenizer = tokenizer,
+                KnownTokenizer = known,
+                IsTokenizerGiven = options.Tokenizer is not null,
                 Folder = folder,
             };
         }
@@ -230,12 +241,48 @@ public sealed class ModelInput : IDisposable
         TensorSource source, string format, ModelConfig model, RenamedTensors named, IReadOnlyList<TensorRule> rules, Func<string, string?> ignore, string? folder, InputOptions options)
     {
         var keys = Report(source, named, model, rules, ignore);
+        var (tokenizer, known) = ResolveTokenizer(options.Tokenizer ?? DefaultTokenizer(model, folder));
         return new ModelInput(source, format, model, ArrangedTensors.Of(named, rules), keys)
         {
             Foreign = (named, rules),
             Folder = folder,
-            Tokenizer = options.Tokenizer ?? (model.VocabularySize == Gpt2VocabularySize ? Text.Gpt2Tokenizer.TokenizerName : ModelFolderConfig.FolderTokenizer),
+            Tokenizer = tokenizer,
+            KnownTokenizer = known,
+            IsTokenizerGiven = options.Tokenizer is not null,
         };
+    }
+
+    // A file's tokenizer is kept in the folder that is written, so that no path is left in it.
+    private static (string Name, ITokenizer? Known) ResolveTokenizer(string nameOrPath)
+    {
+        if (nameOrPath == ModelFolderConfig.FolderTokenizer)
+        {
+            return (nameOrPath, null);
+        }
+
+        var tokenizer = Tokenizers.Get(nameOrPath);
+        return (Tokenizers.Names.Contains(tokenizer.Name, StringComparer.Ordinal) ? tokenizer.Name : ModelFolderConfig.FolderTokenizer, tokenizer);
+    }
+
+    // Models of other languages have GPT-2's size of vocabulary too, so files beside the weights come first.
+    private static string DefaultTokenizer(ModelConfig model, string? folder)
+    {
+        if (model.VocabularySize != Gpt2VocabularySize)
+        {
+            return ModelFolderConfig.FolderTokenizer;
+        }
+
+        try
+        {
+            return folder is null || !TokenizerFiles.HoldVocabulary(folder) || TokenizerIdentity.Hash(TokenizerFiles.Load(folder)) == TokenizerIdentity.Hash(Gpt2Tokenizer.Instance)
+                ? Gpt2Tokenizer.TokenizerName
+                : ModelFolderConfig.FolderTokenizer;
+        }
+        catch (UserErrorException)
+        {
+            // The files are copied as they are; whoever needs the tokenizer hears what is wrong with them.
+            return ModelFolderConfig.FolderTokenizer;
+        }
     }
 
     private static List<KeyReport> Report(TensorSource source, RenamedTensors named, ModelConfig model, IReadOnlyList<TensorRule> rules, Func<string, string?> ignore)

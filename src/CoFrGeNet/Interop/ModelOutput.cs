@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using CoFrGeNet.Configuration;
+using CoFrGeNet.Data;
 using CoFrGeNet.Storage;
 using CoFrGeNet.Text;
 using CoFrGeNet.Weights;
@@ -52,15 +53,8 @@ public static class ModelOutput
     private const string GenerationFile = "generation_config.json";
     private const string CardFile = "README.md";
 
-    // Files that say what the ids mean; they are copied as they are.
-    private static readonly string[] TokenizerFileNames =
-    [
-        HuggingFaceTokenizer.FileName, TokenizerFiles.FileName, "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "tokenizer.model", "tokenizer.bin",
-        "chat_template.jinja",
-    ];
-
     // One of these makes a folder's tokenizer complete.
-    private static readonly string[] TokenizerVocabularies = [HuggingFaceTokenizer.FileName, "vocab.json", "tokenizer.model"];
+    private static readonly string[] TokenizerVocabularies = ["tokenizer.json", "vocab.json", "tokenizer.model"];
 
     private static readonly string[] CodeFiles = ["configuration_cofrgenet.py", "modeling_cofrgenet.py"];
 
@@ -108,6 +102,7 @@ public static class ModelOutput
         ArgumentNullException.ThrowIfNull(options);
         RequireFree(folder, options.Force);
         RequireAllKnown(input);
+        RequireTokenizerFits(input);
         if (input.Folder is { } source && Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)) == Path.TrimEndingDirectorySeparator(source))
         {
             throw new UserErrorException("--out is the folder of the model itself; give another one.");
@@ -168,7 +163,7 @@ public static class ModelOutput
     private static void WriteFiles(string aside, ModelInput input, TensorSource tensors, ForeignArchitecture? architecture, OutputOptions options)
     {
         WeightFiles.Write(aside, tensors.Tensors.Select(info => TensorComparison.Entry(tensors, info)), options.ShardBytes, new Dictionary<string, string> { ["format"] = "pt" });
-        CopyTokenizer(input, aside, options);
+        WriteTokenizer(input, aside, options);
         var generation = Generation(input);
         if (generation is not null)
         {
@@ -245,9 +240,10 @@ public static class ModelOutput
         DurableFile.Write(Path.Combine(aside, ModelFolderConfig.FileName), JsonSerializer.SerializeToUtf8Bytes(config, ConfigJsonContext.Default.ModelFolderConfig));
     }
 
-    private static void CopyTokenizer(ModelInput input, string aside, OutputOptions options)
+    private static void WriteTokenizer(ModelInput input, string aside, OutputOptions options)
     {
-        foreach (var name in TokenizerFileNames)
+        // Of two tokenizers in a folder programs would take now the one and now the other.
+        foreach (var name in input.IsTokenizerGiven ? [] : TokenizerFiles.FileNames)
         {
             if (Beside(input, name) is { } path)
             {
@@ -255,19 +251,27 @@ public static class ModelOutput
             }
         }
 
-        if (input.Tokenizer == ModelFolderConfig.FolderTokenizer)
+        if (input.KnownTokenizer is not { } tokenizer)
         {
             return;
         }
 
-        var tokenizer = Tokenizers.Get(input.Tokenizer);
         if (options.Format == OutputFormat.HuggingFace && !TokenizerVocabularies.Any(name => File.Exists(Path.Combine(aside, name))))
         {
-            HuggingFaceTokenizer.Write(aside, tokenizer);
+            TokenizerFiles.Write(aside, tokenizer, forHuggingFace: true);
         }
         else if (!File.Exists(Path.Combine(aside, TokenizerFiles.FileName)))
         {
             TokenizerFiles.Save(aside, tokenizer);
+        }
+    }
+
+    private static void RequireTokenizerFits(ModelInput input)
+    {
+        if (input.IsTokenizerGiven && input.KnownTokenizer is { } tokenizer && tokenizer.VocabularySize > input.Model.VocabularySize)
+        {
+            throw new UserErrorException(
+                $"The tokenizer '{tokenizer.Name}' has {tokenizer.VocabularySize} ids, the model a vocabulary of {input.Model.VocabularySize}; they are not from the same model: give the model's own with --tokenizer NAME or PATH.");
         }
     }
 
@@ -289,9 +293,17 @@ public static class ModelOutput
             }
         }
 
-        if (generation.Count == 0 && input.Tokenizer != ModelFolderConfig.FolderTokenizer && Tokenizers.Get(input.Tokenizer).EndOfTextId is { } end)
+        if (generation.Count == 0 && input.KnownTokenizer is { } tokenizer)
         {
-            generation["eos_token_id"] = end;
+            if (tokenizer.BeginOfTextId is { } begin)
+            {
+                generation["bos_token_id"] = begin;
+            }
+
+            if (tokenizer.EndOfTextId is { } end)
+            {
+                generation["eos_token_id"] = end;
+            }
         }
 
         return generation.Count > 0 ? generation : null;
@@ -307,6 +319,11 @@ public static class ModelOutput
         if (ForeignArchitecture.Canonical(again.Model) != ForeignArchitecture.Canonical(input.Model))
         {
             throw new IOException($"The configuration that was written to {aside} does not read back as it was; nothing is kept.");
+        }
+
+        if (input.KnownTokenizer is { } tokenizer && TokenizerIdentity.Hash(input.Tokenizer == ModelFolderConfig.FolderTokenizer ? TokenizerFiles.Load(aside) : tokenizer) != TokenizerIdentity.Hash(tokenizer))
+        {
+            throw new IOException($"The tokenizer that was written to {aside} does not read back as it was; nothing is kept.");
         }
 
         Compare(input.Tensors, again.Tensors);

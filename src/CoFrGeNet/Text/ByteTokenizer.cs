@@ -20,6 +20,15 @@ public sealed class ByteTokenizer : ITokenizer
     /// <summary>The one instance; it holds no state.</summary>
     public static ByteTokenizer Instance { get; } = new();
 
+    /// <summary>The same as byte-pair encoding without a merge, for other programs.</summary>
+    internal static BytePairVocabulary Vocabulary() => new()
+    {
+        Tokens = [.. Enumerable.Range(0, 256).Select(value => new[] { (byte)value })],
+        Merges = [],
+        Splitters = [],
+        AddedTokens = [new AddedToken(SpecialTokens.EndOfText, 256, IsSpecial: true)],
+    };
+
     /// <inheritdoc/>
     public string Name => TokenizerName;
 

@@ -29,6 +29,8 @@ public sealed class Gpt2Tokenizer : ITokenizer
     /// <summary>The one instance; the vocabulary is read on first use and shared.</summary>
     public static Gpt2Tokenizer Instance => Shared.Value;
 
+    internal BytePairVocabulary Vocabulary => _tokenizer.Vocabulary;
+
     /// <inheritdoc/>
     public string Name => TokenizerName;
 

@@ -7,7 +7,7 @@ namespace CoFrGeNet.Text;
 internal static class HuggingFaceTokenizerWriter
 {
     /// <summary>Gives the file's content.</summary>
-    /// <param name="vocabulary">A vocabulary that is cut by GPT-2's pattern.</param>
+    /// <param name="vocabulary">A vocabulary that is cut by GPT-2's pattern, or not at all.</param>
     public static byte[] Write(BytePairVocabulary vocabulary)
     {
         using var memory = new MemoryStream();
@@ -50,12 +50,12 @@ internal static class HuggingFaceTokenizerWriter
 
     private static void WritePreTokenizer(Utf8JsonWriter json, BytePairVocabulary vocabulary)
     {
-        if (vocabulary.Splitters is not [Gpt2Splitter])
+        if (vocabulary.Splitters is not ([] or [Gpt2Splitter]))
         {
             throw new InvalidOperationException("only GPT-2's pattern is written");
         }
 
-        WriteByteLevel(json, "pre_tokenizer", vocabulary.AddPrefixSpace, useRegex: true);
+        WriteByteLevel(json, "pre_tokenizer", vocabulary.AddPrefixSpace, useRegex: vocabulary.Splitters.Length > 0);
     }
 
     private static void WriteByteLevel(Utf8JsonWriter json, string name, bool prefixSpace, bool useRegex)

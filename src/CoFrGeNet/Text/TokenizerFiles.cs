@@ -17,11 +17,22 @@ public static class TokenizerFiles
     internal const string Llama2CFile = "tokenizer.bin";
 
     private const string FileType = "file";
+    private const string SentencePieceFile = "tokenizer.model";
+
+    /// <summary>The files that say what a model's ids mean, of this and of other programs.</summary>
+    internal static IReadOnlyList<string> FileNames { get; } =
+    [
+        HuggingFaceFile, FileName, "special_tokens_map.json", "added_tokens.json", .. Gpt2FilesReader.Names.SelectMany(names => new[] { names.Vocabulary, names.Merges }),
+        SentencePieceFile, TiktokenFile, Llama2CFile, "chat_template.jinja",
+    ];
 
     /// <summary>Writes a tokenizer, or for those that are part of the program its name, into a model folder.</summary>
     /// <param name="folder">The model folder; it must exist.</param>
     /// <param name="tokenizer">One of <see cref="Tokenizers"/>.</param>
-    public static void Save(string folder, ITokenizer tokenizer)
+    public static void Save(string folder, ITokenizer tokenizer) => Write(folder, tokenizer, forHuggingFace: false);
+
+    /// <summary>Writes a tokenizer, on demand with the vocabulary of those that are part of the program, which the transformers library has not.</summary>
+    internal static void Write(string folder, ITokenizer tokenizer, bool forHuggingFace)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         ArgumentNullException.ThrowIfNull(tokenizer);
@@ -29,30 +40,35 @@ public static class TokenizerFiles
         {
             BytePairTokenizer bytePair => bytePair.Vocabulary.File ?? HuggingFaceTokenizerWriter.Write(bytePair.Vocabulary),
             Llama2Tokenizer llama2 => llama2.File,
+            Gpt2Tokenizer gpt2 when forHuggingFace => HuggingFaceTokenizerWriter.Write(gpt2.Vocabulary),
+            ByteTokenizer when forHuggingFace => HuggingFaceTokenizerWriter.Write(ByteTokenizer.Vocabulary()),
             _ => null,
         };
+        var isPartOfProgram = Tokenizers.Names.Contains(tokenizer.Name, StringComparer.Ordinal);
+        var file = isPartOfProgram ? HuggingFaceFile : tokenizer.Name;
         if (content is not null)
         {
-            DurableFile.Write(Path.Combine(folder, tokenizer.Name), content);
+            DurableFile.Write(Path.Combine(folder, file), content);
         }
 
         DurableFile.Write(Path.Combine(folder, FileName), stream =>
         {
             using var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true });
             json.WriteStartObject();
-            json.WriteString("type", content is null ? tokenizer.Name : FileType);
+            json.WriteString("type", isPartOfProgram ? tokenizer.Name : FileType);
             json.WriteNumber("vocabularySize", tokenizer.VocabularySize);
-            if (content is not null)
+            if (!isPartOfProgram)
             {
-                json.WriteString("file", tokenizer.Name);
+                json.WriteString("file", file);
             }
 
-            if (content is not null && tokenizer.Name == HuggingFaceFile)
+            if (content is not null && file == HuggingFaceFile)
             {
                 // What transformers needs to make the same tokenizer of the same file.
                 json.WriteString("tokenizer_class", "PreTrainedTokenizerFast");
                 WriteSpecial(json, "bos_token", tokenizer, tokenizer.BeginOfTextId);
                 WriteSpecial(json, "eos_token", tokenizer, tokenizer.EndOfTextId);
+                json.WriteBoolean("clean_up_tokenization_spaces", false);
             }
 
             json.WriteEndObject();
@@ -70,9 +86,10 @@ public static class TokenizerFiles
         ArgumentException.ThrowIfNullOrEmpty(folder);
         var path = Path.Combine(folder, FileName);
         var foreign = ForeignFile(folder);
-        if (!File.Exists(path) && foreign is not null)
+        if (!File.Exists(path))
         {
-            return Tokenizers.Get(foreign);
+            return Tokenizers.Get(foreign ?? throw new UserErrorException(
+                $"{folder} has no tokenizer that can be read; convert the model with --tokenizer PATH, where PATH is its tokenizer.json, vocab.json with merges.txt, tiktoken file or tokenizer.bin"));
         }
 
         try
@@ -99,6 +116,9 @@ public static class TokenizerFiles
             throw new UserErrorException($"cannot read the tokenizer of the model folder: {e.Message}", e);
         }
     }
+
+    /// <summary>Whether a folder holds a vocabulary, be it one that is read here or not.</summary>
+    internal static bool HoldVocabulary(string folder) => ForeignFile(folder) is not null || File.Exists(Path.Combine(folder, SentencePieceFile));
 
     private static string? ForeignFile(string folder) => new[] { HuggingFaceFile }.Concat(Gpt2FilesReader.Names.Select(names => names.Vocabulary)).Concat([TiktokenFile, Llama2CFile])
         .Select(name => Path.Combine(folder, name)).FirstOrDefault(File.Exists);

@@ -116,6 +116,12 @@ public sealed class PyTorchFile : TensorSource
         foreach (var (key, type, count) in content.Views.Values.Select(view => view.Storage).Distinct())
         {
             var length = EntryOf(path, archive, root, key).Length;
+            if (length > stream.Length)
+            {
+                // The archive's directory may say anything, and what it says is what reading will ask memory for.
+                throw new WeightsFormatException(path, $"storage '{key}' has {length} bytes by the archive's directory, but the file has {stream.Length}: truncated?");
+            }
+
             if (length < count * type.SizeInBytes())
             {
                 throw new WeightsFormatException(path, $"storage '{key}' has {length} bytes; {count} elements of {type.ToHeaderName()} need {count * type.SizeInBytes()}");

@@ -22,6 +22,12 @@ internal sealed record SafeTensorsHeader(IReadOnlyList<TensorInfo> Tensors, IRea
     /// <summary>The longest name in a header, in bytes as they stand in the file.</summary>
     public const int MaxNameBytes = 4096;
 
+    /// <summary>The most bytes of all names and members of entries together; 65,536 tensors take 24 at each entry beside their names.</summary>
+    public const int MaxAllNamesBytes = 16 << 20;
+
+    /// <summary>The most extents of a shape.</summary>
+    public const int MaxDimensions = 16;
+
     /// <summary>The most bytes of texts in the string map.</summary>
     public const int MaxMetadataBytes = 16 << 20;
 

@@ -9,6 +9,7 @@ internal ref struct SafeTensorsHeaderParser
     private readonly long _dataStart;
     private readonly long _dataLength;
     private Utf8JsonReader _reader;
+    private long _nameBytes;
 
     private SafeTensorsHeaderParser(string path, ReadOnlySpan<byte> json, long dataStart, long dataLength)
     {
@@ -118,10 +119,10 @@ internal ref struct SafeTensorsHeaderParser
                     type = ReadDType(label);
                     break;
                 case "shape" when shape is null:
-                    shape = ReadNumbers("the shape of", label);
+                    shape = ReadNumbers("the shape of", label, SafeTensorsHeader.MaxDimensions);
                     break;
                 case "data_offsets" when offsets is null:
-                    offsets = ReadNumbers("data_offsets of", label);
+                    offsets = ReadNumbers("data_offsets of", label, 2);
                     break;
                 default:
                     throw Fail($"the entry of '{label}' has the unknown or repeated member '{SafeTensorsHeader.Shorten(member)}'");
@@ -135,9 +136,9 @@ internal ref struct SafeTensorsHeaderParser
 
     private TensorDType ReadDType(string label)
     {
-        if (Next() != JsonTokenType.String)
+        if (Next() != JsonTokenType.String || _reader.ValueSpan.Length > SafeTensorsHeader.MaxNameBytes)
         {
-            throw Fail($"the dtype of '{label}' is not a string");
+            throw Fail($"the dtype of '{label}' is not a short string");
         }
 
         return TensorDTypes.TryParseHeaderName(_reader.GetString(), out var known)
@@ -195,7 +196,7 @@ internal ref struct SafeTensorsHeaderParser
         }
     }
 
-    private long[] ReadNumbers(string what, string label)
+    private long[] ReadNumbers(string what, string label, int most)
     {
         if (Next() != JsonTokenType.StartArray)
         {
@@ -208,6 +209,11 @@ internal ref struct SafeTensorsHeaderParser
             if (_reader.TokenType != JsonTokenType.Number || !_reader.TryGetInt64(out var number) || number < 0)
             {
                 throw Fail($"{what} '{label}' holds something that is not a whole number from 0 to 2^63-1");
+            }
+
+            if (numbers.Count == most)
+            {
+                throw Fail($"{what} '{label}' holds more than {most} numbers");
             }
 
             numbers.Add(number);
@@ -224,9 +230,14 @@ internal ref struct SafeTensorsHeaderParser
             return null;
         }
 
-        return _reader.ValueSpan.Length <= SafeTensorsHeader.MaxNameBytes
+        if (_reader.ValueSpan.Length > SafeTensorsHeader.MaxNameBytes)
+        {
+            throw Fail($"the header holds a name of {_reader.ValueSpan.Length} bytes; {SafeTensorsHeader.MaxNameBytes} are allowed");
+        }
+
+        return (_nameBytes += _reader.ValueSpan.Length) <= SafeTensorsHeader.MaxAllNamesBytes
             ? _reader.GetString()
-            : throw Fail($"the header holds a name of {_reader.ValueSpan.Length} bytes; {SafeTensorsHeader.MaxNameBytes} are allowed");
+            : throw Fail($"the names in the header take more than {SafeTensorsHeader.MaxAllNamesBytes} bytes");
     }
 
     private JsonTokenType Next() => _reader.Read() ? _reader.TokenType : throw Fail("the header ends early");

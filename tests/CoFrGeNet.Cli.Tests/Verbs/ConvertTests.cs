@@ -1,4 +1,5 @@
 using System.Text.Json;
+using CoFrGeNet.Tests;
 using CoFrGeNet.Weights;
 
 namespace CoFrGeNet.Cli.Tests.Verbs;
@@ -32,6 +33,48 @@ public sealed class ConvertTests : IDisposable
         Assert.Equal(Continue(final), Continue(_runs.File("back")));
         var info = ToolRun.Of("info", "--model", _runs.File("back"), "--json").Succeeded().Json;
         Assert.Equal(document.GetProperty("parameters").GetInt64(), info.GetProperty("parameters").GetProperty("total").GetInt64());
+    }
+
+    [Theory]
+    [InlineData("hf")]
+    [InlineData("stories260K.bin")]
+    public void A_llama_with_its_tokenizer_file_writes_the_expected_text(string model)
+    {
+        var stories = SharedData.PathOrSkip("checkpoints/stories260K");
+        var tokenizer = Path.Combine(stories, "tok512.bin");
+        ToolRun.Of("convert", "--model", Path.Combine(stories, model), "--tokenizer", tokenizer, "--out", _runs.File("stories")).Succeeded();
+        // The file lies in the folder, and the folder says nothing about where it came from.
+        Assert.Equal(File.ReadAllBytes(tokenizer), File.ReadAllBytes(_runs.File("stories/tokenizer.bin")));
+        Assert.Contains("\"tokenizer\": \"folder\"", File.ReadAllText(_runs.File("stories/config.json")));
+        using var expected = JsonDocument.Parse(File.ReadAllText(Path.Combine(stories, "hf", "expected_greedy.json")));
+        var text = expected.RootElement.GetProperty("text").GetString()!;
+        var result = ToolRun.Of("generate", "--model", _runs.File("stories"), "--prompt", "Once upon a time", "--temperature", "0", "--max-tokens", "60", "--threads", "1", "--json").Succeeded().Json;
+        var written = result.GetProperty("prompt").GetString() + result.GetProperty("text").GetString();
+        Assert.Equal(text[..written.Length], written);
+
+        // Out and in again with it.
+        ToolRun.Of("convert", "--model", _runs.File("stories"), "--to", "huggingface", "--out", _runs.File("hub")).Succeeded();
+        ToolRun.Of("convert", "--model", _runs.File("hub"), "--out", _runs.File("back")).Succeeded();
+        Assert.Equal(Continue(_runs.File("stories")), Continue(_runs.File("back")));
+    }
+
+    [Fact]
+    public void Tokenizer_files_of_the_model_count_before_the_size_of_gpt2s_vocabulary()
+    {
+        ToolRun.Of(_runs.Train("tiny", "run", "--set", "model.vocabularySize=50257", "--set", "training.steps=2")).Succeeded();
+        ToolRun.Of("convert", "--model", _runs.File("run/final"), "--to", "huggingface", "--out", _runs.File("hub")).Succeeded();
+        ToolRun.Of("convert", "--model", _runs.File("hub"), "--out", _runs.File("back")).Succeeded();
+        Assert.Equal(Continue(_runs.File("run/final")), Continue(_runs.File("back")));
+    }
+
+    [Fact]
+    public void A_tokenizer_of_another_model_is_refused()
+    {
+        var stories = SharedData.PathOrSkip("checkpoints/stories260K/hf");
+        var run = ToolRun.Of("convert", "--model", stories, "--tokenizer", "gpt2", "--out", _runs.File("stories"));
+        Assert.Equal(2, run.Code);
+        Assert.Contains("50257 ids, the model a vocabulary of 512", Assert.Single(run.ErrorLines));
+        Assert.False(Directory.Exists(_runs.File("stories")));
     }
 
     [Fact]

@@ -57,6 +57,30 @@ public sealed class FinetuneTests : IDisposable
         Assert.Contains("is not empty", ToolRun.Of(arguments).Error);
     }
 
+    [Fact]
+    public void A_model_with_a_tokenizer_file_and_weights_in_shards_is_fine_tuned_exported_and_evaluated()
+    {
+        var tokenizer = _runs.File("vocabulary.json");
+        ToolRun.Of("data", "train-tokenizer", "--input", _runs.Text, "--vocabulary-size", "300", "--output", tokenizer).Succeeded();
+        ToolRun.Of(_runs.Train("tiny-f", "own", "--set", "data.tokenizer=" + tokenizer, "--set", "model.vocabularySize=300")).Succeeded();
+        ToolRun.Of("convert", "--model", _runs.File("own/final"), "--to", "huggingface", "--shard-size", "2KB", "--out", _runs.File("hub")).Succeeded();
+        Assert.True(File.Exists(_runs.File("hub/tokenizer.json")));
+        foreach (var rank in new[] { "0", "2" })
+        {
+            var more = _runs.File("more" + rank);
+            ToolRun.Of(
+            [
+                "finetune", "--model", _runs.File("hub"), "--data", _runs.Text, "--out", more, "--epochs", "1", "--batch-size", "4", "--threads", "1",
+                .. rank == "0" ? Array.Empty<string>() : ["--lora-rank", rank],
+            ]).Succeeded();
+            ToolRun.Of("generate", "--model", Path.Combine(more, "final"), "--prompt", "Line", "--max-tokens", "3", "--threads", "1").Succeeded();
+        }
+
+        var labels = _runs.Write("labels.tsv", "sentence\tlabel\n" + string.Concat(Enumerable.Range(0, 20).Select(i => $"Line {i}\t{i % 2}\n")));
+        ToolRun.Of("finetune", "--model", _runs.File("hub"), "--task", "sst2", "--data", labels, "--out", _runs.File("classifier"), "--epochs", "1", "--threads", "1").Succeeded();
+        ToolRun.Of("eval", "--model", _runs.File("hub"), "--tasks", "ptb", "--data", "ptb=" + _runs.Text, "--threads", "1", "--json").Succeeded();
+    }
+
     [Theory]
     [InlineData("--model is missing", "--data", "x")]
     [InlineData("--data is missing", "--model", "RUN")]

@@ -30,6 +30,14 @@ public class DatasetSourceTests
         Assert.Contains("names no folder", Assert.Throws<UserErrorException>(() => new DatasetSource(["piqa=" + folder.File("none")])).Message);
     }
 
+    [Fact]
+    public void A_set_that_the_hub_lacks_needs_a_file_and_says_so()
+    {
+        var error = Assert.Throws<UserErrorException>(() => new DatasetSource([]).Read("lm1b", null, TaskLibrary.Get("lm1b").Dataset, "test"));
+        Assert.Contains("--data lm1b=FILE", error.Message);
+        Assert.DoesNotContain("--download", error.Message);
+    }
+
     [Theory]
     [InlineData("arc_easy", "validation", 570)]
     [InlineData("arc_challenge", "validation", 299)]

@@ -7,6 +7,15 @@ public class ClassificationMetricsTests
     private static readonly int[] Predicted = [1, 1, 0, 1, 0, 0, 0, 0];
 
     [Fact]
+    public void A_constant_side_correlates_with_nothing_although_its_mean_is_rounded()
+    {
+        // 0.1 + 0.1 + 0.1 divided by 3 is not 0.1.
+        Assert.Equal(0, ClassificationMetrics.Pearson([1, 2, 3], [0.1, 0.1, 0.1]));
+        Assert.Equal(0, ClassificationMetrics.Pearson([0.1, 0.1, 0.1], [1, 2, 3.5]));
+        Assert.Equal(0, ClassificationMetrics.Spearman([1, 2, 3.5], [0.1, 0.1, 0.1]));
+    }
+
+    [Fact]
     public void Binary_figures_equal_those_by_hand()
     {
         Assert.Equal(6 / 8.0, ClassificationMetrics.Accuracy(Gold, Predicted));

@@ -1,4 +1,5 @@
 using System.Text;
+using CoFrGeNet.Tests;
 using CoFrGeNet.Text;
 using FsCheck;
 using FsCheck.Fluent;
@@ -26,6 +27,20 @@ public class RequestEncoderTests
         Assert.Equal([End], Bytes.Split("", "x").Context);
         Assert.Equal([End], Bytes.Split(" ", "x").Context);
         Assert.Equal(" x", Text(Bytes.Split(" ", "x").Continuation));
+    }
+
+    [Fact]
+    public void The_start_token_is_the_begin_of_text_where_the_tokenizer_has_one()
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.Write("tokenizer.json", """
+            {"version":"1.0","added_tokens":[{"id":1,"content":"<s>","special":true},{"id":2,"content":"</s>","special":true}],
+             "normalizer":null,"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"use_regex":true},"post_processor":null,"decoder":{"type":"ByteLevel"},
+             "model":{"type":"BPE","vocab":{"x":0,"<s>":1,"</s>":2},"merges":[]}}
+            """);
+        var tokenizer = Tokenizers.Get(path);
+        Assert.Equal((1, 2), (tokenizer.BeginOfTextId, tokenizer.EndOfTextId));
+        Assert.Equal([1], new RequestEncoder(tokenizer, 8).Split("", "x").Context);
     }
 
     [Fact]

@@ -20,6 +20,15 @@ public class TextGeneratorTests
     }
 
     [Fact]
+    public void A_prompt_follows_the_begin_of_text_token_where_there_is_one()
+    {
+        var tokenizer = Tokenizers.Get(SharedData.PathOrSkip("checkpoints/stories260K/tok512.bin"));
+        var generator = new TextGenerator(ScriptedModel.Saying([], 0), tokenizer);
+        Assert.Equal([1, .. tokenizer.Encode("Once upon")], generator.Encode("Once upon"));
+        Assert.Equal([1], generator.Encode(string.Empty));
+    }
+
+    [Fact]
     public void Ends_after_as_many_tokens_as_were_asked_for()
     {
         var result = Generate("hello", Greedy with { MaxTokens = 3 });

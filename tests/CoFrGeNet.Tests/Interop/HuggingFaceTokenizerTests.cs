@@ -1,5 +1,4 @@
 using System.Text.Json;
-using CoFrGeNet.Interop;
 using CoFrGeNet.Text;
 
 namespace CoFrGeNet.Tests.Interop;
@@ -15,8 +14,8 @@ public sealed class HuggingFaceTokenizerTests : IDisposable
     {
         var vocabulary = SharedData.PathOrSkip("tokenizers/gpt2/encoder.json");
         var merges = SharedData.PathOrSkip("tokenizers/gpt2/vocab.bpe");
-        HuggingFaceTokenizer.Write(_folder.Root, Gpt2Tokenizer.Instance);
-        using var written = JsonDocument.Parse(File.ReadAllText(_folder.File(HuggingFaceTokenizer.FileName)));
+        TokenizerFiles.Write(_folder.Root, Gpt2Tokenizer.Instance, forHuggingFace: true);
+        using var written = JsonDocument.Parse(File.ReadAllText(_folder.File("tokenizer.json")));
         using var expected = JsonDocument.Parse(File.ReadAllText(vocabulary));
         var model = written.RootElement.GetProperty("model");
         Assert.Equal(
@@ -30,8 +29,8 @@ public sealed class HuggingFaceTokenizerTests : IDisposable
     [Fact]
     public void Bytes_are_a_vocabulary_without_merges()
     {
-        HuggingFaceTokenizer.Write(_folder.Root, ByteTokenizer.Instance);
-        using var written = JsonDocument.Parse(File.ReadAllText(_folder.File(HuggingFaceTokenizer.FileName)));
+        TokenizerFiles.Write(_folder.Root, ByteTokenizer.Instance, forHuggingFace: true);
+        using var written = JsonDocument.Parse(File.ReadAllText(_folder.File("tokenizer.json")));
         var model = written.RootElement.GetProperty("model");
         var vocabulary = model.GetProperty("vocab").EnumerateObject().ToDictionary(entry => entry.Name, entry => entry.Value.GetInt32());
         Assert.Equal(Enumerable.Range(0, 256), vocabulary.Values.Order());

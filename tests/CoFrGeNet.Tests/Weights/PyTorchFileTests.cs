@@ -173,6 +173,20 @@ public sealed class PyTorchFileTests : IDisposable
         AssertRefused(Archive(Encoding.Latin1.GetBytes("\u0080\u0002}q\u0001X\u0001\0\0\0ah\u0001s.")), "nested deeper");
     }
 
+    [Fact]
+    public void A_storage_larger_than_the_file_is_refused_before_memory_is_asked_for()
+    {
+        const int Claimed = 200 << 20;
+        var pickle = TensorPickle(0, [2, 2], [1, 2], 4);
+        var path = Archive(pickle, ("data/0", new byte[16]));
+        var bytes = File.ReadAllBytes(path);
+        // The directory's entry: compressed and plain length stand 26 and 22 bytes before its name.
+        var name = bytes.AsSpan().LastIndexOf("a/data/0"u8);
+        BitConverter.TryWriteBytes(bytes.AsSpan(name - 26), Claimed);
+        BitConverter.TryWriteBytes(bytes.AsSpan(name - 22), Claimed);
+        AssertRefused(_folder.Write("archive.pt", bytes), "by the archive's directory");
+    }
+
     private static string Golden(string name) => Path.Combine(AppContext.BaseDirectory, "Weights", "golden", name);
 
     private static long[] Longs(string list) => list.Length == 0 ? [] : [.. list.Split(',').Select(text => long.Parse(text, CultureInfo.InvariantCulture))];
