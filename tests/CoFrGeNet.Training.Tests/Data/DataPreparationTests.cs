@@ -194,6 +194,18 @@ public class DataPreparationTests
     }
 
     [Fact]
+    public void A_mistaken_option_may_be_mended_as_long_as_no_file_is_complete()
+    {
+        using var folder = new TemporaryFolder();
+        var options = Options(folder.Write("in.jsonl", string.Concat(Texts.Select(Json))));
+        var path = folder.File("out");
+        Assert.Contains("300 were skipped (300 no member 'txt')", Refused(path, options with { Field = "txt", Tokenizer = "byte" }), StringComparison.Ordinal);
+        new DataPreparation(path, options).Run(TestContext.Current.CancellationToken);
+        Prepare(folder, "fresh", options);
+        Assert.Equal(AllContents(folder.File("fresh")), AllContents(path));
+    }
+
+    [Fact]
     public void An_input_edited_after_the_end_is_noticed_although_its_length_is_the_same()
     {
         using var folder = new TemporaryFolder();

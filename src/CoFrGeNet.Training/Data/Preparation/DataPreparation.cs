@@ -101,8 +101,9 @@ public sealed class DataPreparation
         var manifest = Manifest(feed, train, validation);
         if (manifest.Train.Documents == 0)
         {
+            var reasons = manifest.Sources.SelectMany(source => source.Skipped).GroupBy(entry => entry.Key, entry => entry.Value).Select(reason => $"{reason.Sum()} {reason.Key}").ToArray();
             throw new UserErrorException(
-                $"no document is left to train on: {manifest.Validation.Documents} were held out, {manifest.Sources.Sum(source => source.Duplicates)} are duplicates and {manifest.Sources.Sum(source => source.Skipped.Values.Sum())} were skipped; give more text or a smaller --validation");
+                $"no document is left to train on: {manifest.Validation.Documents} were held out, {manifest.Sources.Sum(source => source.Duplicates)} are duplicates and {manifest.Sources.Sum(source => source.Skipped.Values.Sum())} were skipped{(reasons.Length > 0 ? $" ({string.Join(", ", reasons)})" : string.Empty)}; give more text or a smaller --validation");
         }
 
         DurableFile.Write(manifestPath, JsonSerializer.SerializeToUtf8Bytes(manifest, DataJsonContext.Default.DataManifest));
@@ -138,7 +139,15 @@ public sealed class DataPreparation
 
     private FolderLock Lock()
     {
-        if (!File.Exists(Path.Combine(_folder, PreparationJournal.FileName)))
+        var journal = PreparationJournal.Read(_folder);
+        if (journal is { Train.Shards.Count: 0, Validation.Shards.Count: 0 } && (journal.Options != _options || journal.TokenizerHash != _tokenizerHash))
+        {
+            // No file is complete, so a mistaken option may be mended.
+            PreparedData.Delete(_folder);
+            journal = null;
+        }
+
+        if (journal is null)
         {
             if (File.Exists(_folder) || (Directory.Exists(_folder) && Directory.EnumerateFileSystemEntries(_folder).Any(path => !PreparedData.IsLeftover(path))))
             {
