@@ -13,7 +13,7 @@ public sealed class TrainingRun : IDisposable
     private const int SampleTokens = 200;
 
     private readonly TextData _data;
-    private readonly RunLock _lock;
+    private readonly FolderLock _lock;
     private readonly MetricsLog _log;
 
     private TrainingRun(RunFolder folder, RunConfig config, TextData data, ITrainingObserver? observer, Device? device, bool resume)
@@ -131,6 +131,11 @@ public sealed class TrainingRun : IDisposable
 
             Finish();
             return true;
+        }
+        catch (TrainingFailedException e)
+        {
+            Log.OnMessage(Trainer.Step, e.Message);
+            throw;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException || IsFileTooLarge(e))
         {

@@ -35,6 +35,17 @@ public sealed class TrainingRunTests : IDisposable
     }
 
     [Fact]
+    public void Why_a_training_failed_stands_in_the_log()
+    {
+        using (var run = TrainingRun.Start(Path, _config, TrainingSamples.Text, force: false, FailAt(5, () => new TrainingFailedException("The loss is NaN."))))
+        {
+            Assert.Throws<TrainingFailedException>(() => run.Run(TestContext.Current.CancellationToken));
+        }
+
+        Assert.Contains(Lines(), line => line.TryGetProperty("message", out var message) && message.GetString() == "The loss is NaN.");
+    }
+
+    [Fact]
     public void A_run_has_one_trainer_at_a_time()
     {
         var run = TrainingRun.Start(Path, _config, TrainingSamples.Text, force: false);

@@ -24,9 +24,10 @@ internal sealed class LiveLine
 
     /// <summary>Shows the line if it is time.</summary>
     /// <param name="line">Gives the text; asked only then.</param>
-    public void Show(Func<string> line)
+    /// <param name="always">Whether it is shown in any case, as the last one is.</param>
+    public void Show(Func<string> line, bool always = false)
     {
-        if (_lastShown is { } shown && _clock.GetElapsedTime(shown) < (_isTerminal ? LiveInterval : PlainInterval))
+        if (!always && _lastShown is { } shown && _clock.GetElapsedTime(shown) < (_isTerminal ? LiveInterval : PlainInterval))
         {
             return;
         }
@@ -55,6 +56,14 @@ internal sealed class LiveLine
             _writer.Flush();
             _length = 0;
         }
+    }
+
+    /// <summary>Writes a line that stays, above this one.</summary>
+    /// <param name="line">The text.</param>
+    public void WriteLine(string line)
+    {
+        Clear();
+        _writer.WriteLine(line);
     }
 
     private static int Width()

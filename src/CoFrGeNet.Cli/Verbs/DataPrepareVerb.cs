@@ -59,7 +59,7 @@ internal sealed class DataPrepareVerb : Verb
         }
 
         var line = new LiveLine(Tool);
-        var preparation = new DataPreparation(folder, options, arguments.GetValue(_threads), progress => line.Show(() => Describe(progress)));
+        var preparation = new DataPreparation(folder, options, arguments.GetValue(_threads), progress => line.Show(() => Describe(progress)), Tool.Error.WriteLine);
         if (arguments.GetValue(_force))
         {
             PreparedData.Delete(folder);

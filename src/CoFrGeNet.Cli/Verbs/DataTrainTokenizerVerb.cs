@@ -59,7 +59,7 @@ internal sealed class DataTrainTokenizerVerb : Verb
         var clock = Stopwatch.StartNew();
         var corpus = new InputTexts(inputs, arguments.GetValue(_field)!, arguments.GetValue(_column)!);
         var line = new LiveLine(Tool);
-        var texts = corpus.Read(() => line.Show(() => $"{corpus.Documents:N0} documents read"));
+        var texts = corpus.Read(() => line.Show(() => $"{corpus.Documents:N0} documents read"), Tool.Stop);
         var tokenizer = BytePairTrainer.Train(texts, size, arguments.GetValue(_minimum), arguments.GetValue(_threads), Tool.Stop);
         line.Clear();
         if (corpus.Documents == 0)

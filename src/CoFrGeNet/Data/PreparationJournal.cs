@@ -10,11 +10,17 @@ public sealed record PreparationJournal
     /// <summary>Name of the file.</summary>
     public const string FileName = "preparation.json";
 
+    /// <summary>Name of the file that a process locks while it prepares; it holds nothing and stays.</summary>
+    public const string LockFile = "preparation.lock";
+
     /// <summary>What was asked for.</summary>
     public required PreparationOptions Options { get; init; }
 
     /// <summary>What <see cref="TokenizerIdentity.Hash"/> gives for the tokenizer.</summary>
     public required string TokenizerHash { get; init; }
+
+    /// <summary>For each source a hash of its files' names, lengths and times of modification.</summary>
+    public IReadOnlyList<string> Inputs { get; init; } = [];
 
     /// <summary>The training part.</summary>
     public required PartProgress Train { get; init; }

@@ -1,4 +1,5 @@
 using CoFrGeNet.Configuration;
+using CoFrGeNet.Storage;
 using CoFrGeNet.Text;
 
 namespace CoFrGeNet.Data;
@@ -34,6 +35,14 @@ public sealed class PreparedData : IDisposable
     /// <param name="folder">The folder.</param>
     public static bool IsPrepared(string folder) =>
         File.Exists(Path.Combine(folder, DataManifest.FileName)) || (Directory.Exists(folder) && IsUnfinished(folder));
+
+    /// <summary>Whether a file says nothing about what a folder holds: the lock, or what a crash left half-written.</summary>
+    /// <param name="path">The file.</param>
+    public static bool IsLeftover(string path) => Path.GetFileName(path) == PreparationJournal.LockFile || DurableFile.IsPartial(path);
+
+    /// <summary>What the user is told where another process prepares a folder.</summary>
+    /// <param name="folder">The folder.</param>
+    public static string BusyMessage(string folder) => $"Another process is preparing {folder}; wait for it or stop it, or give another folder with --out.";
 
     /// <summary>Reads the manifest of a folder.</summary>
     /// <param name="folder">The folder.</param>
@@ -91,7 +100,7 @@ public sealed class PreparedData : IDisposable
 
     /// <summary>Deletes a prepared folder, whole or not; one that does not exist is fine.</summary>
     /// <param name="folder">The folder.</param>
-    /// <exception cref="UserErrorException">It holds what preparing does not write.</exception>
+    /// <exception cref="UserErrorException">It holds what preparing does not write, or a process prepares it at this moment.</exception>
     public static void Delete(string folder)
     {
         if (!Directory.Exists(folder))
@@ -99,10 +108,16 @@ public sealed class PreparedData : IDisposable
             return;
         }
 
-        var stranger = Directory.EnumerateFileSystemEntries(folder).Select(Path.GetFileName).FirstOrDefault(name =>
+        if (FolderLock.IsHeld(folder, PreparationJournal.LockFile))
+        {
+            throw new UserErrorException(BusyMessage(folder));
+        }
+
+        var entries = Directory.EnumerateFileSystemEntries(folder).Where(path => !IsLeftover(path)).ToArray();
+        var stranger = entries.Select(Path.GetFileName).FirstOrDefault(name =>
             name is not (DataManifest.FileName or PreparationJournal.FileName or TokenizerFiles.FileName or TokenizerFiles.HuggingFaceFile or TokenizerFiles.TiktokenFile)
             && !((name!.EndsWith(".bin", StringComparison.Ordinal) || name.EndsWith(".bin.tmp", StringComparison.Ordinal)) && File.Exists(Path.Combine(folder, name))));
-        if (stranger is not null || (!IsPrepared(folder) && Directory.EnumerateFileSystemEntries(folder).Any()))
+        if (stranger is not null || (!IsPrepared(folder) && entries.Length > 0))
         {
             throw new UserErrorException($"{folder} holds {stranger ?? "no preparation"}, which is not deleted; give another folder with --out");
         }
@@ -117,9 +132,9 @@ public sealed class PreparedData : IDisposable
         Validation.Dispose();
     }
 
-    // The tokenizer is written first and the manifest last.
-    private static bool IsUnfinished(string folder) => File.Exists(Path.Combine(folder, TokenizerFiles.FileName))
-        && (File.Exists(Path.Combine(folder, PreparationJournal.FileName)) || Directory.EnumerateFiles(folder, "*.bin").Any(path => Path.GetFileName(path) != TokenizerFiles.Llama2CFile));
+    // The journal is written first and the manifest last.
+    private static bool IsUnfinished(string folder) => File.Exists(Path.Combine(folder, PreparationJournal.FileName))
+        || (File.Exists(Path.Combine(folder, TokenizerFiles.FileName)) && Directory.EnumerateFiles(folder, "*.bin").Any(path => Path.GetFileName(path) != TokenizerFiles.Llama2CFile));
 
     private static TokenShards OpenPart(string folder, DataManifest manifest, ManifestPart part, ITokenizer tokenizer, bool verify)
     {

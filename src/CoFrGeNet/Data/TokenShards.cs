@@ -99,7 +99,7 @@ public sealed class TokenShards : ITokenSequence, IDisposable
     }
 
     /// <summary>Joins names of contents into one.</summary>
-    internal static string Hash(IEnumerable<string> names) => Convert.ToHexStringLower(XxHash128.Hash(Encoding.UTF8.GetBytes(string.Join('\n', names))));
+    public static string Hash(IEnumerable<string> names) => Convert.ToHexStringLower(XxHash128.Hash(Encoding.UTF8.GetBytes(string.Join('\n', names))));
 
     private long CountBytes()
     {

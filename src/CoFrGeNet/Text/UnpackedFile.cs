@@ -35,6 +35,12 @@ internal sealed class UnpackedFile : IDisposable
         try
         {
             var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
+            if (!stream.CanSeek)
+            {
+                stream.Dispose();
+                throw new UserErrorException($"'{path}' is a pipe, not a file; pass its content through standard input, as the input -");
+            }
+
             Span<byte> magic = stackalloc byte[4];
             magic = magic[..stream.ReadAtLeast(magic, magic.Length, throwOnEndOfStream: false)];
             stream.Position = 0;

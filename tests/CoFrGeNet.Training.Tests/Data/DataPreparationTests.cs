@@ -1,4 +1,5 @@
 using CoFrGeNet.Data;
+using CoFrGeNet.Storage;
 using CoFrGeNet.Tests;
 using CoFrGeNet.Text;
 using Parquet;
@@ -104,6 +105,118 @@ public class DataPreparationTests
     }
 
     [Fact]
+    public void A_folder_that_another_process_prepares_is_refused_and_not_deleted()
+    {
+        using var folder = new TemporaryFolder();
+        var options = Options(WriteText(folder, Texts)) with { ShardTokens = 1000 };
+        var path = folder.File("out");
+        InterruptAfter(1, path, options);
+        var before = Directory.GetFiles(path).Order(StringComparer.Ordinal).ToArray();
+        using (FolderLock.Take(path, PreparationJournal.LockFile, "held"))
+        {
+            Assert.Contains("Another process is preparing", Refused(path, options), StringComparison.Ordinal);
+            Assert.Contains("Another process is preparing", Assert.Throws<UserErrorException>(() => PreparedData.Delete(path)).Message, StringComparison.Ordinal);
+            Assert.Equal(before, Directory.GetFiles(path).Order(StringComparer.Ordinal));
+        }
+
+        new DataPreparation(path, options).Run(TestContext.Current.CancellationToken);
+    }
+
+    [Fact]
+    public void What_a_killed_process_leaves_beside_its_files_is_made_up_for_and_cleared_away()
+    {
+        using var folder = new TemporaryFolder();
+        var options = Options(WriteText(folder, Texts)) with { ShardTokens = 1000 };
+        Prepare(folder, "whole", options);
+        var expected = AllContents(folder.File("whole"));
+        var path = folder.File("broken");
+        InterruptAfter(1, path, options);
+        // Killed between journal and tokenizer, and while the journal was written anew.
+        var leftover = $".preparation.json.{Guid.Empty:N}.tmp";
+        File.Delete(Path.Combine(path, TokenizerFiles.FileName));
+        File.WriteAllText(Path.Combine(path, leftover), "{");
+        Assert.True(PreparedData.IsPrepared(path));
+        var journal = File.ReadAllText(Path.Combine(path, PreparationJournal.FileName));
+        new DataPreparation(path, options).Run(TestContext.Current.CancellationToken);
+        Assert.Equal(expected, AllContents(path));
+
+        // Killed between manifest and the end.
+        File.WriteAllText(Path.Combine(path, PreparationJournal.FileName), journal);
+        var again = new DataPreparation(path, options);
+        again.Run(TestContext.Current.CancellationToken);
+        Assert.True(again.WasComplete);
+        Assert.Equal(expected, AllContents(path));
+
+        // Killed before there was a journal.
+        folder.Write($"early/{leftover}", "{");
+        new DataPreparation(folder.File("early"), options).Run(TestContext.Current.CancellationToken);
+        Assert.Equal(expected, AllContents(folder.File("early")));
+        folder.Write($"forced/{leftover}", "{");
+        PreparedData.Delete(folder.File("forced"));
+        Assert.False(Directory.Exists(folder.File("forced")));
+    }
+
+    [Fact]
+    public void A_changed_input_is_noticed_also_where_it_touches_nothing_written()
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.File("out");
+        var options = Options(WriteText(folder, Texts)) with { ShardTokens = 1000 };
+        InterruptAfter(2, path, options);
+        Assert.Empty(Notices(folder.File("unbroken"), options));
+        string[] mended = [.. Texts.Take(299), "another end"];
+        WriteText(folder, mended);
+        var notice = Assert.Single(Notices(path, options));
+        Assert.Contains(options.Inputs[0], notice, StringComparison.Ordinal);
+        Assert.Contains("2 complete files", notice, StringComparison.Ordinal);
+        Prepare(folder, "fresh", options);
+        Assert.Equal(AllContents(folder.File("fresh")), AllContents(path));
+    }
+
+    [Theory]
+    [InlineData(TokenLayout.Llmc)]
+    [InlineData(TokenLayout.NanoGpt)]
+    public void Text_added_after_the_last_file_was_finished_is_refused(TokenLayout layout)
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.File("out");
+        var options = Options(WriteText(folder, Texts)) with { Layout = layout, ValidationShare = 0 };
+        // The manifest cannot be written, so only it is missing.
+        InterruptAfter(0, path, options);
+        var obstacle = Directory.CreateDirectory(Path.Combine(path, DataManifest.FileName));
+        Assert.ThrowsAny<SystemException>(() => new DataPreparation(path, options).Run(TestContext.Current.CancellationToken));
+        obstacle.Delete();
+        var written = Contents(path);
+        Assert.Single(written);
+        WriteText(folder, [.. Texts, "one more"]);
+        Assert.Contains("not what they were", Refused(path, options), StringComparison.Ordinal);
+        Assert.Equal(written, Contents(path));
+    }
+
+    [Fact]
+    public void A_mistaken_option_may_be_mended_as_long_as_no_file_is_complete()
+    {
+        using var folder = new TemporaryFolder();
+        var options = Options(folder.Write("in.jsonl", string.Concat(Texts.Select(Json))));
+        var path = folder.File("out");
+        Assert.Contains("300 were skipped (300 no member 'txt')", Refused(path, options with { Field = "txt", Tokenizer = "byte" }), StringComparison.Ordinal);
+        new DataPreparation(path, options).Run(TestContext.Current.CancellationToken);
+        Prepare(folder, "fresh", options);
+        Assert.Equal(AllContents(folder.File("fresh")), AllContents(path));
+    }
+
+    [Fact]
+    public void An_input_edited_after_the_end_is_noticed_although_its_length_is_the_same()
+    {
+        using var folder = new TemporaryFolder();
+        var options = Options(WriteText(folder, Texts));
+        Prepare(folder, "out", options);
+        WriteText(folder, [.. Texts.Reverse()]);
+        File.SetLastWriteTimeUtc(options.Inputs[0], DateTime.UtcNow.AddMinutes(1));
+        Assert.Contains("was written to since", Refused(folder.File("out"), options), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Duplicates_are_dropped_across_files_and_the_validation_text_is_never_trained_on()
     {
         using var folder = new TemporaryFolder();
@@ -203,6 +316,16 @@ public class DataPreparationTests
     private static SortedDictionary<string, string> Contents(string folder) =>
         new(Bins(folder).ToDictionary(name => name, name => Convert.ToBase64String(File.ReadAllBytes(Path.Combine(folder, name)))), StringComparer.Ordinal);
 
+    private static SortedDictionary<string, string> AllContents(string folder) => new(
+        Directory.GetFiles(folder).ToDictionary(path => Path.GetFileName(path), path => Convert.ToBase64String(File.ReadAllBytes(path))), StringComparer.Ordinal);
+
+    private static List<string> Notices(string path, PreparationOptions options)
+    {
+        var notices = new List<string>();
+        new DataPreparation(path, options, notice: notices.Add).Run(TestContext.Current.CancellationToken);
+        return notices;
+    }
+
     /// <summary>Makes a preparation fail after so many training files: the next one cannot be created.</summary>
     private static void InterruptAfter(int files, string path, PreparationOptions options)
     {
@@ -210,7 +333,7 @@ public class DataPreparationTests
         File.WriteAllBytes(options.Inputs[0], [0xff]);
         Assert.Throws<UserErrorException>(() => new DataPreparation(path, options, 2).Run(TestContext.Current.CancellationToken));
         File.WriteAllBytes(options.Inputs[0], whole);
-        var obstacle = Directory.CreateDirectory(Path.Combine(path, $".train_{files:D6}.bin.tmp"));
+        var obstacle = Directory.CreateDirectory(Path.Combine(path, options.Layout == TokenLayout.NanoGpt ? ".train.bin.tmp" : $".train_{files:D6}.bin.tmp"));
         Assert.ThrowsAny<SystemException>(() => new DataPreparation(path, options, 2).Run(TestContext.Current.CancellationToken));
         obstacle.Delete();
         Assert.Equal(files, Bins(path).Count(name => name.StartsWith("train", StringComparison.Ordinal)));

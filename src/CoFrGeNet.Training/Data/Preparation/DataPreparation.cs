@@ -16,18 +16,21 @@ public sealed class DataPreparation
     private readonly PreparationOptions _options;
     private readonly int _threads;
     private readonly Action<PreparationProgress>? _progress;
+    private readonly Action<string>? _notice;
     private readonly ITokenizer _tokenizer;
     private readonly string _tokenizerHash;
     private readonly int _bytesPerToken;
     private readonly int? _mark;
+    private IReadOnlyList<string> _inputs = [];
 
     /// <summary>Checks the options.</summary>
     /// <param name="folder">The folder to write: new, empty, or that of the same preparation, finished or not.</param>
     /// <param name="options">What to read and how to write it; paths are made full, so that the work can go on from anywhere.</param>
     /// <param name="threads">How many threads encode; null for one a core.</param>
     /// <param name="progress">Hears how far it is, several times a second at most.</param>
+    /// <param name="notice">Hears what the user should know before the work goes on.</param>
     /// <exception cref="UserErrorException">An option is out of range.</exception>
-    public DataPreparation(string folder, PreparationOptions options, int? threads = null, Action<PreparationProgress>? progress = null)
+    public DataPreparation(string folder, PreparationOptions options, int? threads = null, Action<PreparationProgress>? progress = null, Action<string>? notice = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         ArgumentNullException.ThrowIfNull(options);
@@ -40,6 +43,7 @@ public sealed class DataPreparation
         };
         _threads = threads ?? Environment.ProcessorCount;
         _progress = progress;
+        _notice = notice;
         _tokenizer = Tokenizers.Get(options.Tokenizer);
         _bytesPerToken = _tokenizer.VocabularySize <= ushort.MaxValue + 1 ? 2 : 4;
         _options.Check(_bytesPerToken);
@@ -56,10 +60,18 @@ public sealed class DataPreparation
     /// <summary>Prepares the text, or goes on with it.</summary>
     /// <param name="stop">Stops the work; complete files stay.</param>
     /// <returns>What was written.</returns>
-    /// <exception cref="UserErrorException">An input or the folder cannot be used; one line says why.</exception>
+    /// <exception cref="UserErrorException">An input or the folder cannot be used, or another process prepares the folder; one line says why.</exception>
     public DataManifest Run(CancellationToken stop = default)
     {
-        if (File.Exists(Path.Combine(_folder, DataManifest.FileName)))
+        var manifestPath = Path.Combine(_folder, DataManifest.FileName);
+        if (File.Exists(manifestPath))
+        {
+            // Needs no lock, so that a folder that cannot be written to will do.
+            return Complete();
+        }
+
+        using var held = Lock();
+        if (File.Exists(manifestPath))
         {
             return Complete();
         }
@@ -73,7 +85,7 @@ public sealed class DataPreparation
         validation.Other = train;
         var reported = TimeSpan.Zero;
         new TokenizingPipeline(_tokenizer, _threads).Run(
-            feed.Read(),
+            feed.Read(stop),
             (document, ids) =>
             {
                 (document.IsValidation ? validation : train).Write(document, ids.Span);
@@ -89,11 +101,12 @@ public sealed class DataPreparation
         var manifest = Manifest(feed, train, validation);
         if (manifest.Train.Documents == 0)
         {
+            var reasons = manifest.Sources.SelectMany(source => source.Skipped).GroupBy(entry => entry.Key, entry => entry.Value).Select(reason => $"{reason.Sum()} {reason.Key}").ToArray();
             throw new UserErrorException(
-                $"no document is left to train on: {manifest.Validation.Documents} were held out, {manifest.Sources.Sum(source => source.Duplicates)} are duplicates and {manifest.Sources.Sum(source => source.Skipped.Values.Sum())} were skipped; give more text or a smaller --validation");
+                $"no document is left to train on: {manifest.Validation.Documents} were held out, {manifest.Sources.Sum(source => source.Duplicates)} are duplicates and {manifest.Sources.Sum(source => source.Skipped.Values.Sum())} were skipped{(reasons.Length > 0 ? $" ({string.Join(", ", reasons)})" : string.Empty)}; give more text or a smaller --validation");
         }
 
-        DurableFile.Write(Path.Combine(_folder, DataManifest.FileName), JsonSerializer.SerializeToUtf8Bytes(manifest, DataJsonContext.Default.DataManifest));
+        DurableFile.Write(manifestPath, JsonSerializer.SerializeToUtf8Bytes(manifest, DataJsonContext.Default.DataManifest));
         File.Delete(Path.Combine(_folder, PreparationJournal.FileName));
         return manifest;
     }
@@ -104,19 +117,57 @@ public sealed class DataPreparation
     {
         var manifest = PreparedData.ReadManifest(_folder);
         RequireSame(manifest.Options, manifest.Tokenizer.Hash);
-        var lengths = new DocumentFeed(_options, new PartProgress(), new PartProgress()).Sources.Select(source => (source.Files, source.FileBytes));
-        if (!lengths.SequenceEqual(manifest.Sources.Select(source => (source.Files, source.FileBytes))))
+        var feed = Inputs();
+        if (!feed.Sources.Select(source => (source.Files, source.FileBytes)).SequenceEqual(manifest.Sources.Select(source => (source.Files, source.FileBytes))))
         {
             throw new UserErrorException($"{_folder} is complete, and its inputs have changed since; prepare them into another --out, or delete the folder first");
         }
 
+        if (feed.Newest is { } newest && newest.Modified > File.GetLastWriteTimeUtc(Path.Combine(_folder, DataManifest.FileName)))
+        {
+            throw new UserErrorException($"{_folder} is complete, and {newest.Path} was written to since; prepare the inputs into another --out, or delete the folder first");
+        }
+
         PreparedData.Open(_folder).Dispose();
+        // A process that was killed after its last file leaves the journal.
+        File.Delete(Path.Combine(_folder, PreparationJournal.FileName));
         WasComplete = true;
         return manifest;
     }
 
+    private DocumentFeed Inputs() => new(_options, new PartProgress(), new PartProgress());
+
+    private FolderLock Lock()
+    {
+        var journal = PreparationJournal.Read(_folder);
+        if (journal is { Train.Shards.Count: 0, Validation.Shards.Count: 0 } && (journal.Options != _options || journal.TokenizerHash != _tokenizerHash))
+        {
+            // No file is complete, so a mistaken option may be mended.
+            PreparedData.Delete(_folder);
+            journal = null;
+        }
+
+        if (journal is null)
+        {
+            if (File.Exists(_folder) || (Directory.Exists(_folder) && Directory.EnumerateFileSystemEntries(_folder).Any(path => !PreparedData.IsLeftover(path))))
+            {
+                // Another process may have begun in between.
+                throw new UserErrorException(FolderLock.IsHeld(_folder, PreparationJournal.LockFile)
+                    ? PreparedData.BusyMessage(_folder) : $"{_folder} is not empty and holds no preparation; give another folder with --out");
+            }
+
+            // An input that is missing is told before anything is made.
+            _ = Inputs();
+            Directory.CreateDirectory(_folder);
+        }
+
+        return FolderLock.Take(_folder, PreparationJournal.LockFile, PreparedData.BusyMessage(_folder));
+    }
+
     private PreparationJournal Begin()
     {
+        _inputs = Inputs().InputHashes;
+        DurableFile.DeletePartial(_folder);
         if (PreparationJournal.Read(_folder) is { } journal)
         {
             RequireSame(journal.Options, journal.TokenizerHash);
@@ -131,21 +182,38 @@ public sealed class DataPreparation
             }
 
             FilesKept = journal.Train.Shards.Count + journal.Validation.Shards.Count;
-            return journal;
+            NoticeChanges(journal);
         }
-
-        if (File.Exists(_folder) || (Directory.Exists(_folder) && Directory.EnumerateFileSystemEntries(_folder).Any()))
+        else
         {
-            throw new UserErrorException($"{_folder} is not empty and holds no preparation; give another folder with --out");
+            journal = new PreparationJournal { Options = _options, TokenizerHash = _tokenizerHash, Inputs = _inputs, Train = new PartProgress(), Validation = new PartProgress() };
+            journal.Write(_folder);
         }
 
-        // An input that is missing is told before anything is made.
-        _ = new DocumentFeed(_options, new PartProgress(), new PartProgress());
-        Directory.CreateDirectory(_folder);
-        journal = new PreparationJournal { Options = _options, TokenizerHash = _tokenizerHash, Train = new PartProgress(), Validation = new PartProgress() };
-        journal.Write(_folder);
-        TokenizerFiles.Save(_folder, _tokenizer);
+        // Also where a process was killed right after it had written the journal.
+        if (!File.Exists(Path.Combine(_folder, TokenizerFiles.FileName)))
+        {
+            TokenizerFiles.Save(_folder, _tokenizer);
+        }
+
         return journal;
+    }
+
+    // A damaged input may have been mended, so this is no error: where the change reaches what is written, reading the inputs again finds it.
+    private void NoticeChanges(PreparationJournal journal)
+    {
+        if (FilesKept == 0 || journal.Inputs.Count != _inputs.Count)
+        {
+            return;
+        }
+
+        var paths = _options.ValidationInputs.Concat(_options.Inputs);
+        var changed = paths.Where((_, i) => journal.Inputs[i] != _inputs[i]).ToArray();
+        if (changed.Length > 0)
+        {
+            _notice?.Invoke(
+                $"{string.Join(", ", changed)}: files came, went or were written to since the interruption; what the {FilesKept} complete files hold is compared, and what follows is taken as it is now");
+        }
     }
 
     private void RequireSame(PreparationOptions options, string tokenizerHash)
@@ -217,6 +285,12 @@ public sealed class DataPreparation
 
         public void Write(FeedDocument document, ReadOnlySpan<int> ids)
         {
+            if (_before.Shards is [.., var last] && last.Tokens < _preparation._options.ResolveShardTokens())
+            {
+                // Only the last file of a part is shorter, so this text was not there when that one was finished.
+                throw DocumentFeed.Changed();
+            }
+
             var (mark, isFirst) = (_preparation._mark, _preparation._options.Layout == TokenLayout.Llmc);
             _ids.Clear();
             if (mark is { } before && isFirst)
@@ -263,7 +337,14 @@ public sealed class DataPreparation
                 : new PartProgress { Documents = _feed.Part(_isValidation).Documents, Chain = DocumentFeed.Spell(_feed.Chain(_isValidation)), SourceTokens = sourceTokens };
             Progress = Progress with { Shards = [.. _shards] };
             var (train, validation) = _isValidation ? (Other!.Progress, Progress) : (Progress, Other!.Progress);
-            new PreparationJournal { Options = _preparation._options, TokenizerHash = _preparation._tokenizerHash, Train = train, Validation = validation }.Write(_preparation._folder);
+            new PreparationJournal
+            {
+                Options = _preparation._options,
+                TokenizerHash = _preparation._tokenizerHash,
+                Inputs = _preparation._inputs,
+                Train = train,
+                Validation = validation,
+            }.Write(_preparation._folder);
         }
 
         private PartProgress AfterPartOf(FeedDocument document, int written, long[] sourceTokens)

@@ -74,6 +74,13 @@ internal sealed class DocumentFeed
     /// <summary>The counts of each source, without tokens.</summary>
     public IReadOnlyList<ManifestSource> Sources => _sources;
 
+    /// <summary>For each source a hash of its files' names, lengths and times of modification.</summary>
+    public IReadOnlyList<string> InputHashes => [.. _files.Select(files => TokenShards.Hash(
+        files.Select(file => FormattableString.Invariant($"{file.Path} {file.Length} {file.Modified.Ticks}"))))];
+
+    /// <summary>The file that was written to last; null where there is none but standard input.</summary>
+    public InputFile? Newest => _files.SelectMany(files => files).Where(file => !file.IsStandardInput).MaxBy(file => file.Modified);
+
     /// <summary>Number of documents and bytes of a part.</summary>
     public (long Documents, long Bytes) Part(bool isValidation) => (_documents[isValidation ? 1 : 0], _bytes[isValidation ? 1 : 0]);
 
@@ -83,15 +90,20 @@ internal sealed class DocumentFeed
     /// <summary>The hash of texts as it stands in the journal.</summary>
     public static string Spell(ulong chain) => chain.ToString("x16", System.Globalization.CultureInfo.InvariantCulture);
 
+    /// <summary>What to throw where the inputs do not go together with what an interrupted run has written.</summary>
+    public static UserErrorException Changed() => new(
+        "the inputs are not what they were when this preparation was interrupted, so it cannot go on; restore them, or delete the folder and prepare again");
+
     /// <summary>Reads the documents that are not written yet.</summary>
+    /// <param name="stop">Ends waiting for standard input.</param>
     /// <exception cref="UserErrorException">An input is damaged, or is not what it was when the preparation began.</exception>
-    public IEnumerable<FeedDocument> Read()
+    public IEnumerable<FeedDocument> Read(CancellationToken stop)
     {
         for (var source = 0; source < _sources.Length; source++)
         {
             foreach (var file in _files[source])
             {
-                using var reader = Open(file, source);
+                using var reader = Open(file, source, stop);
                 Volatile.Write(ref _reader, reader);
                 while (reader.ReadDocument() is { } text)
                 {
@@ -160,16 +172,16 @@ internal sealed class DocumentFeed
 
     private bool IsHeldOut(UInt128 hash) => Mix((ulong)hash ^ Mix((ulong)_options.SplitSeed)) < _options.ValidationShare * Math.Pow(2, 64);
 
-    private DocumentReader Open(InputFile file, int source)
+    private DocumentReader Open(InputFile file, int source, CancellationToken stop)
     {
         void Skip(string reason, string where) => CountSkipped(source, reason, where);
         return file.Kind switch
         {
             InputKind.Parquet => new ParquetDocumentReader(file.Path, _options.Column, _options.LongestDocument) { Skipped = Skip },
             InputKind.JsonLines when file.IsStandardInput =>
-                new JsonLinesReader(Console.OpenStandardInput(), "standard input", _options.Field, _options.LongestDocument) { Skipped = Skip },
+                new JsonLinesReader(new StoppableInput(Console.OpenStandardInput(), stop), "standard input", _options.Field, _options.LongestDocument) { Skipped = Skip },
             InputKind.JsonLines => new JsonLinesReader(file.Path, _options.Field, _options.LongestDocument) { Skipped = Skip },
-            _ when file.IsStandardInput => new TextFileReader(Console.OpenStandardInput(), "standard input", _options.Separator, _options.LongestDocument),
+            _ when file.IsStandardInput => new TextFileReader(new StoppableInput(Console.OpenStandardInput(), stop), "standard input", _options.Separator, _options.LongestDocument),
             _ => new TextFileReader(file.Path, _options.Separator, _options.LongestDocument),
         };
     }
@@ -185,9 +197,6 @@ internal sealed class DocumentFeed
             SkippedExamples = counts.SkippedExamples.Count < MostExamples ? [.. counts.SkippedExamples, $"{where}: {reason}"] : counts.SkippedExamples,
         };
     }
-
-    private static UserErrorException Changed() => new(
-        "the inputs are not what they were when this preparation was interrupted, so it cannot go on; restore them, or delete the folder and prepare again");
 
     // The finalizer of splitmix64.
     private static ulong Mix(ulong x)

@@ -19,7 +19,8 @@ internal enum InputKind
 /// <param name="Path">Its path, or one of <see cref="StandardInput"/>, <see cref="StandardInputJsonLines"/>.</param>
 /// <param name="Kind">What it holds.</param>
 /// <param name="Length">Its length on the disk; 0 for standard input.</param>
-internal sealed record InputFile(string Path, InputKind Kind, long Length)
+/// <param name="Modified">When it was last written to; the default for standard input.</param>
+internal sealed record InputFile(string Path, InputKind Kind, long Length, DateTime Modified)
 {
     /// <summary>Standard input as text.</summary>
     public const string StandardInput = "-";
@@ -43,14 +44,14 @@ internal sealed record InputFile(string Path, InputKind Kind, long Length)
     {
         if (NamesStandardInput(input))
         {
-            return [new InputFile(input, input == StandardInput ? InputKind.Text : InputKind.JsonLines, 0)];
+            return [new InputFile(input, input == StandardInput ? InputKind.Text : InputKind.JsonLines, 0, default)];
         }
 
         try
         {
             if (File.Exists(input))
             {
-                return [new InputFile(input, KindOf(input) ?? InputKind.Text, new FileInfo(input).Length)];
+                return [Of(input, KindOf(input) ?? InputKind.Text)];
             }
 
             if (!Directory.Exists(input))
@@ -67,7 +68,7 @@ internal sealed record InputFile(string Path, InputKind Kind, long Length)
             };
             var files = found.Select(path => (Path: path, Kind: KindOf(path))).Where(file => file.Kind is not null)
                 .OrderBy(file => System.IO.Path.GetRelativePath(input, file.Path).Replace('\\', '/'), StringComparer.Ordinal)
-                .Select(file => new InputFile(file.Path, file.Kind!.Value, new FileInfo(file.Path).Length)).ToArray();
+                .Select(file => Of(file.Path, file.Kind!.Value)).ToArray();
             return files.Length > 0 ? files : throw new UserErrorException(
                 $"the folder '{input}' holds nothing to prepare (*.txt, *.md, *.jsonl, *.ndjson, each also as .gz or .zst, and *.parquet)");
         }
@@ -75,6 +76,12 @@ internal sealed record InputFile(string Path, InputKind Kind, long Length)
         {
             throw new UserErrorException($"cannot list the input '{input}': {e.Message}", e);
         }
+    }
+
+    private static InputFile Of(string path, InputKind kind)
+    {
+        var info = new FileInfo(path);
+        return new InputFile(path, kind, info.Length, info.LastWriteTimeUtc);
     }
 
     // A packed file without another ending holds text.

@@ -26,11 +26,12 @@ public sealed class InputTexts
 
     /// <summary>Reads the texts.</summary>
     /// <param name="afterEach">Called after each.</param>
+    /// <param name="stop">Ends waiting for standard input.</param>
     /// <exception cref="UserErrorException">An input is damaged.</exception>
-    public IEnumerable<string> Read(Action afterEach)
+    public IEnumerable<string> Read(Action afterEach, CancellationToken stop = default)
     {
         ArgumentNullException.ThrowIfNull(afterEach);
-        foreach (var document in _feed.Read())
+        foreach (var document in _feed.Read(stop))
         {
             yield return document.Text;
             afterEach();

@@ -1,0 +1,63 @@
+namespace CoFrGeNet.Storage;
+
+/// <summary>
+/// Held by the process that writes into a folder, so that no second one does; the system lets go of it however the process ends. The file that is locked holds
+/// nothing and stays, since deleting it would let two processes hold a lock of the same name.
+/// </summary>
+public sealed class FolderLock : IDisposable
+{
+    private readonly FileStream _file;
+
+    private FolderLock(FileStream file) => _file = file;
+
+    /// <summary>Takes a lock.</summary>
+    /// <param name="folder">The folder; it must exist.</param>
+    /// <param name="fileName">Name of the file that is locked.</param>
+    /// <param name="refusal">What the user is told where another process holds it.</param>
+    /// <exception cref="UserErrorException">Another process holds it.</exception>
+    public static FolderLock Take(string folder, string fileName, string refusal)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        ArgumentException.ThrowIfNullOrEmpty(fileName);
+        for (var attempt = 0; ; attempt++)
+        {
+            try
+            {
+                return new FolderLock(new FileStream(Path.Combine(folder, fileName), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None));
+            }
+            catch (IOException e) when (IsHeld(folder, fileName))
+            {
+                // Whoever only asks whether it is held keeps it for a moment.
+                if (attempt == 3)
+                {
+                    throw new UserErrorException(refusal, e);
+                }
+
+                Thread.Sleep(100);
+            }
+        }
+    }
+
+    /// <summary>Whether a process holds a lock at this moment.</summary>
+    /// <param name="folder">The folder; it may be missing.</param>
+    /// <param name="fileName">Name of the file that is locked.</param>
+    public static bool IsHeld(string folder, string fileName)
+    {
+        try
+        {
+            using var file = new FileStream(Path.Combine(folder, fileName), FileMode.Open, FileAccess.Read, FileShare.Read);
+            return false;
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+        catch (IOException)
+        {
+            return true;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _file.Dispose();
+}
