@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using CoFrGeNet.Kernels;
 using CoFrGeNet.Torch.Native;
 using TorchSharp;
@@ -154,82 +153,25 @@ internal sealed class HeadLoss : IDisposable
         }
     }
 
-    /// <summary>The node of the autograd graph; both gradients are known before it exists. For its habits see <see cref="LadderNode"/>.</summary>
-    private sealed class HeadLossNode : autograd.SingleTensorFunction<HeadLossNode>
+    /// <summary>The node of the autograd graph; both gradients are known before it exists.</summary>
+    private sealed class HeadLossNode : GraphNode<HeadLossNode, HeadLoss>
     {
-        private const string OwnerKey = "owner";
-
-        [ThreadStatic]
-        private static Tensor?[]? _returned;
-
         public override string Name => "HeadLoss";
-
-        public static void ReleaseReturned()
-        {
-            foreach (var tensor in _returned ?? [])
-            {
-                tensor?.Dispose();
-            }
-
-            _returned = null;
-        }
 
         public static Tensor Attach(HeadLoss owner, Tensor hidden, Tensor weight, Tensor loss, Tensor hiddenGradient, Tensor weightGradient)
         {
-            List<Tensor> saved = [hiddenGradient, weightGradient];
-            var call = new Call { Owner = owner, Loss = loss, Saved = saved };
-            var result = apply(hidden, weight, call);
-            saved.Clear();
-            hiddenGradient.Dispose();
-            weightGradient.Dispose();
-            loss.Dispose();
-            return result;
-        }
-
-        public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
-        {
-            var call = (Call)vars[2];
-            ctx.save_for_backward(call.Saved);
-            ctx.save_data(OwnerKey, call.Owner);
-            var loss = call.Loss!;
-            call.Loss = null;
-            return loss;
-        }
-
-        public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
-        {
-            ReleaseReturned();
-            using (grad_output)
+            using (hiddenGradient)
+            using (weightGradient)
             {
-                try
-                {
-                    using var quiet = no_grad();
-                    ((HeadLoss)ctx.get_data(OwnerKey))._isLent = false;
-                    var saved = ctx.get_saved_variables();
-                    var factor = grad_output.item<float>();
-                    _returned = [.. saved.Select(gradient => factor == 1 ? gradient : gradient.mul(factor))];
-                    if (factor != 1)
-                    {
-                        saved.ForEach(gradient => gradient.Dispose());
-                    }
-                }
-                catch (Exception exception)
-                {
-                    Trace.TraceError("The backward pass of the head's loss failed: {0}", exception);
-                    _returned = [empty(0), empty(0)];
-                }
+                return Attach(loss, [hidden, weight], [hiddenGradient, weightGradient], owner);
             }
-
-            return [_returned[0]!, _returned[1]!, null!];
         }
 
-        private sealed class Call
+        protected override IReadOnlyList<Tensor?> Gradients(IReadOnlyList<Tensor> saved, HeadLoss state, Tensor gradient)
         {
-            public required HeadLoss Owner { get; init; }
-
-            public Tensor? Loss { get; set; }
-
-            public required List<Tensor> Saved { get; init; }
+            state._isLent = false;
+            var factor = gradient.item<float>();
+            return factor == 1 ? saved : [.. saved.Select(tensor => tensor.mul(factor))];
         }
     }
 }

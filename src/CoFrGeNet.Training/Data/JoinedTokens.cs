@@ -13,7 +13,7 @@ public sealed class JoinedTokens : ITokenSequence
 
     private readonly IReadOnlyList<ITokenSequence> _parts;
     private readonly (int Part, long Start, int Length)[] _pieces;
-    private readonly long[] _ends;
+    private readonly SegmentTable _segments;
 
     /// <summary>Joins sequences.</summary>
     /// <param name="parts">The sequences.</param>
@@ -30,16 +30,11 @@ public sealed class JoinedTokens : ITokenSequence
                     At: (i + 0.5) / count, Index: index, Start: (long)i * PieceTokens, Length: (int)Math.Min(PieceTokens, part.Count - ((long)i * PieceTokens))));
             }).OrderBy(piece => piece.At).ThenBy(piece => piece.Index).Select(piece => (piece.Index, piece.Start, piece.Length)),
         ];
-        _ends = new long[_pieces.Length];
-        for (var i = 0; i < _pieces.Length; i++)
-        {
-            Count += _pieces[i].Length;
-            _ends[i] = Count;
-        }
+        _segments = new SegmentTable(_pieces.Select(piece => (long)piece.Length));
     }
 
     /// <inheritdoc/>
-    public long Count { get; }
+    public long Count => _segments.Count;
 
     /// <inheritdoc/>
     public long? DocumentCount => _parts.Any(part => part.DocumentCount is null) ? null : _parts.Sum(part => part.DocumentCount);
@@ -51,22 +46,8 @@ public sealed class JoinedTokens : ITokenSequence
     public string Fingerprint => Join(_parts.Select(part => part.Fingerprint));
 
     /// <inheritdoc/>
-    public void CopyTo(long start, Span<long> destination)
-    {
-        ArgumentOutOfRangeException.ThrowIfNegative(start);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(start, Count - destination.Length);
-        while (!destination.IsEmpty)
-        {
-            var index = Array.BinarySearch(_ends, start + 1);
-            index = index < 0 ? ~index : index;
-            var (part, first, length) = _pieces[index];
-            var offset = start - (_ends[index] - length);
-            var taken = destination[..(int)Math.Min(destination.Length, length - offset)];
-            _parts[part].CopyTo(first + offset, taken);
-            start += taken.Length;
-            destination = destination[taken.Length..];
-        }
-    }
+    public void CopyTo(long start, Span<long> destination) =>
+        _segments.CopyTo(start, destination, (piece, offset, part) => _parts[_pieces[piece].Part].CopyTo(_pieces[piece].Start + offset, part));
 
     internal static string Join(IEnumerable<string> names) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', names))));
 }

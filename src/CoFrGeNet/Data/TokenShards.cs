@@ -8,7 +8,7 @@ namespace CoFrGeNet.Data;
 public sealed class TokenShards : ITokenSequence, IDisposable
 {
     private readonly TokenFile[] _files;
-    private readonly long[] _ends;
+    private readonly SegmentTable _segments;
     private readonly ITokenizer _tokenizer;
     private readonly Lazy<long> _textBytes;
 
@@ -22,13 +22,7 @@ public sealed class TokenShards : ITokenSequence, IDisposable
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
         _files = [.. files];
-        _ends = new long[_files.Length];
-        for (var i = 0; i < _files.Length; i++)
-        {
-            Count += _files[i].Count;
-            _ends[i] = Count;
-        }
-
+        _segments = new SegmentTable(_files.Select(file => file.Count));
         _tokenizer = tokenizer;
         Fingerprint = fingerprint;
         DocumentCount = documentCount;
@@ -36,7 +30,7 @@ public sealed class TokenShards : ITokenSequence, IDisposable
     }
 
     /// <inheritdoc/>
-    public long Count { get; }
+    public long Count => _segments.Count;
 
     /// <inheritdoc/>
     public long? DocumentCount { get; }
@@ -72,22 +66,8 @@ public sealed class TokenShards : ITokenSequence, IDisposable
     }
 
     /// <inheritdoc/>
-    public void CopyTo(long start, Span<long> destination)
-    {
-        ArgumentOutOfRangeException.ThrowIfNegative(start);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(start, Count - destination.Length);
-        while (!destination.IsEmpty)
-        {
-            var index = Array.BinarySearch(_ends, start + 1);
-            index = index < 0 ? ~index : index;
-            var file = _files[index];
-            var first = start - (_ends[index] - file.Count);
-            var part = destination[..(int)Math.Min(destination.Length, file.Count - first)];
-            file.CopyTo(first, part);
-            start += part.Length;
-            destination = destination[part.Length..];
-        }
-    }
+    public void CopyTo(long start, Span<long> destination) =>
+        _segments.CopyTo(start, destination, (file, offset, part) => _files[file].CopyTo(offset, part));
 
     /// <inheritdoc/>
     public void Dispose()

@@ -13,7 +13,7 @@ namespace CoFrGeNet.Kernels;
 /// </summary>
 internal sealed unsafe class ElementwiseCall : IDisposable
 {
-    private const int BlockRows = 32;
+    private const int BlockRows = ColumnTiles.Rows;
 
     // 32 rows x 4 registers of 64 bytes: three such buffers fill most of a first-level cache of 32 KiB.
     private const int GroupRegisters = 4;
@@ -67,9 +67,9 @@ internal sealed unsafe class ElementwiseCall : IDisposable
         where TElement : unmanaged
     {
         TLanes* gRoom = stackalloc TLanes[(BlockRows * GroupRegisters) + 1];
-        TLanes* g = Aligned(gRoom);
+        TLanes* g = ColumnTiles.Aligned(gRoom);
         TLanes* yRoom = stackalloc TLanes[(BlockRows * GroupRegisters) + 1];
-        TLanes* y = Aligned(yRoom);
+        TLanes* y = ColumnTiles.Aligned(yRoom);
         TLanes* w = stackalloc TLanes[2 * LadderRange.MaxDepth];
         LadderTracking tracking = Tracking ?? new LadderTracking();
         var watch = new LadderWatch<TLanes>(tracking, Constants, 0, Size.Width, Size.Ladders);
@@ -80,7 +80,7 @@ internal sealed unsafe class ElementwiseCall : IDisposable
             for (int column = 0; column < Size.Width; column += GroupRegisters * TLanes.Count)
             {
                 int columns = Math.Min(Size.Width - column, GroupRegisters * TLanes.Count);
-                Pack<TLanes, TElement>((TElement*)G + (first * Size.Width) + column, rows, columns, g);
+                ColumnTiles.Pack<TLanes, TElement>((TElement*)G + (first * Size.Width) + column, Size.Width, rows, columns, g);
                 new Span<TLanes>(y, BlockRows * GroupRegisters).Clear();
                 for (int offset = 0, tile = 0; offset < columns; offset += TLanes.Count, tile += BlockRows)
                 {
@@ -100,7 +100,7 @@ internal sealed unsafe class ElementwiseCall : IDisposable
                     }
                 }
 
-                Unpack(y, Y + (first * Size.Width) + column, rows, columns);
+                ColumnTiles.Unpack(y, Y + (first * Size.Width) + column, Size.Width, rows, columns);
             }
         }
 
@@ -114,11 +114,11 @@ internal sealed unsafe class ElementwiseCall : IDisposable
         where TElement : unmanaged
     {
         TLanes* gRoom = stackalloc TLanes[(BlockRows * GroupRegisters) + 1];
-        TLanes* g = Aligned(gRoom);
+        TLanes* g = ColumnTiles.Aligned(gRoom);
         TLanes* gradYRoom = stackalloc TLanes[(BlockRows * GroupRegisters) + 1];
-        TLanes* gradY = Aligned(gradYRoom);
+        TLanes* gradY = ColumnTiles.Aligned(gradYRoom);
         TLanes* gradGRoom = stackalloc TLanes[(BlockRows * GroupRegisters) + 1];
-        TLanes* gradG = Aligned(gradGRoom);
+        TLanes* gradG = ColumnTiles.Aligned(gradGRoom);
         TLanes* w = stackalloc TLanes[2 * LadderRange.MaxDepth];
         TLanes* sums = stackalloc TLanes[2 * LadderRange.MaxDepth];
         float* part = _parts + (piece * PartLength);
@@ -130,8 +130,8 @@ internal sealed unsafe class ElementwiseCall : IDisposable
             for (int column = 0; column < Size.Width; column += GroupRegisters * TLanes.Count)
             {
                 int columns = Math.Min(Size.Width - column, GroupRegisters * TLanes.Count);
-                Pack<TLanes, TElement>((TElement*)G + (first * Size.Width) + column, rows, columns, g);
-                Pack<TLanes, float>(Y + (first * Size.Width) + column, rows, columns, gradY);
+                ColumnTiles.Pack<TLanes, TElement>((TElement*)G + (first * Size.Width) + column, Size.Width, rows, columns, g);
+                ColumnTiles.Pack<TLanes, float>(Y + (first * Size.Width) + column, Size.Width, rows, columns, gradY);
                 new Span<TLanes>(gradG, BlockRows * GroupRegisters).Clear();
                 for (int offset = 0, tile = 0; offset < columns; offset += TLanes.Count, tile += BlockRows)
                 {
@@ -155,7 +155,7 @@ internal sealed unsafe class ElementwiseCall : IDisposable
                     }
                 }
 
-                Unpack(gradG, (TElement*)GradG + (first * Size.Width) + column, rows, columns);
+                ColumnTiles.Unpack(gradG, (TElement*)GradG + (first * Size.Width) + column, Size.Width, rows, columns);
             }
         }
     }
@@ -184,53 +184,6 @@ internal sealed unsafe class ElementwiseCall : IDisposable
     {
         NativeMemory.AlignedFree(_parts);
         _parts = null;
-    }
-
-    // The stack is aligned to 16 bytes only; a register that straddles two cache lines costs twice, and waits when it is read back.
-    private static TLanes* Aligned<TLanes>(TLanes* room)
-        where TLanes : unmanaged, ILanes<TLanes> => (TLanes*)(((nuint)room + (nuint)sizeof(TLanes) - 1) & ~((nuint)sizeof(TLanes) - 1));
-
-    // R rows of some columns -> one register of columns behind the other, each R rows high.
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Pack<TLanes, TElement>(TElement* source, int rows, int columns, TLanes* target)
-        where TLanes : unmanaged, ILanes<TLanes>
-        where TElement : unmanaged
-    {
-        for (int row = 0; row < rows; row++, source += Size.Width)
-        {
-            int tile = 0;
-            int column = 0;
-            for (; column <= columns - TLanes.Count; column += TLanes.Count, tile += BlockRows)
-            {
-                target[tile + row] = LaneMemory<TLanes, TElement>.Load(source + column);
-            }
-
-            if (column < columns)
-            {
-                target[tile + row] = LaneMemory<TLanes, TElement>.LoadPart(source + column, columns - column);
-            }
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Unpack<TLanes, TElement>(TLanes* source, TElement* target, int rows, int columns)
-        where TLanes : unmanaged, ILanes<TLanes>
-        where TElement : unmanaged
-    {
-        for (int row = 0; row < rows; row++, target += Size.Width)
-        {
-            int tile = 0;
-            int column = 0;
-            for (; column <= columns - TLanes.Count; column += TLanes.Count, tile += BlockRows)
-            {
-                LaneMemory<TLanes, TElement>.Store(source[tile + row], target + column, false);
-            }
-
-            if (column < columns)
-            {
-                LaneMemory<TLanes, TElement>.StorePart(source[tile + row], target + column, columns - column);
-            }
-        }
     }
 
     // The weights of ladder l [d], then its biases [d] (0 where there are none); returns V.
