@@ -52,14 +52,16 @@ internal sealed class FakeModel : ILanguageModel
         }
     });
 
-    public void Forward(IReadOnlyList<ReadOnlyMemory<int>> sequences, IReadOnlyList<TokenPosition> positions, Span<float> logits)
+    public void Forward(IReadOnlyList<ReadOnlyMemory<int>> sequences, IReadOnlyList<TokenPosition> positions, LogitsReader reader)
     {
         Calls++;
         BatchSizes.Add(sequences.Count);
         Assert.All(sequences, sequence => Assert.InRange(sequence.Length, 1, ContextLength));
+        var logits = new float[VocabularySize];
         for (var i = 0; i < positions.Count; i++)
         {
-            _logits(sequences[positions[i].Sequence][..(positions[i].Index + 1)].ToArray(), logits.Slice(i * VocabularySize, VocabularySize));
+            _logits(sequences[positions[i].Sequence][..(positions[i].Index + 1)].ToArray(), logits);
+            reader(i, logits);
         }
     }
 

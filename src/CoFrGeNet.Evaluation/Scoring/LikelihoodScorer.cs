@@ -7,14 +7,11 @@ namespace CoFrGeNet.Evaluation;
 /// <remarks>Letters: B sequences, V vocabulary.</remarks>
 public sealed class LikelihoodScorer
 {
-    // 256 MiB of logits at once.
-    private const long MostLogits = 1 << 26;
     private const int AutomaticTokens = 8192;
 
     private readonly ILanguageModel _model;
     private readonly int? _batchSize;
     private readonly RequestCache _cache;
-    private float[] _logits = [];
     private float[] _exponentials = [];
 
     /// <summary>Creates the scorer.</summary>
@@ -56,44 +53,21 @@ public sealed class LikelihoodScorer
     {
         // The first one is the longest: the others are padded to it.
         var length = spans[open[first]].Inputs.Length;
-        var wanted = Math.Min(_batchSize ?? Math.Max(1, AutomaticTokens / length), open.Length - first);
-        long logits = 0;
-        var size = 0;
-        while (size < wanted && (size == 0 || logits + Logits(spans[open[first + size]]) <= MostLogits))
-        {
-            logits += Logits(spans[open[first + size]]);
-            size++;
-        }
-
-        return size;
+        return Math.Min(_batchSize ?? Math.Max(1, AutomaticTokens / length), open.Length - first);
     }
-
-    private long Logits(TokenSpan span) => (long)span.Targets.Length * _model.VocabularySize;
 
     private RequestScore[] ScoreBatch(TokenSpan[] spans)
     {
-        // A window alone may be more than an array holds: its positions are then asked for in parts.
-        var most = (int)Math.Max(1, MostLogits / _model.VocabularySize);
         var scores = Enumerable.Repeat(RequestScore.Empty, spans.Length).ToArray();
         var wanted = spans.SelectMany((span, s) => Enumerable.Range(0, span.Targets.Length).Select(t => (Sequence: s, Target: t))).ToArray();
-        ReadOnlyMemory<int>[] inputs = [.. spans.Select(span => span.Inputs)];
-        foreach (var part in wanted.Chunk(most))
-        {
-            var size = part.Length * _model.VocabularySize;
-            if (_logits.Length < size)
+        _model.Forward(
+            [.. spans.Select(span => span.Inputs)],
+            [.. wanted.Select(at => new TokenPosition(at.Sequence, spans[at.Sequence].FirstPosition + at.Target))],
+            (index, logits) =>
             {
-                _logits = new float[size];
-            }
-
-            _model.Forward(inputs, [.. part.Select(at => new TokenPosition(at.Sequence, spans[at.Sequence].FirstPosition + at.Target))], _logits.AsSpan(0, size));
-            for (var i = 0; i < part.Length; i++)
-            {
-                var (sequence, target) = part[i];
-                var row = _logits.AsSpan(i * _model.VocabularySize, _model.VocabularySize);
-                scores[sequence] = scores[sequence].Then(ScoreToken(row, spans[sequence].Targets.Span[target]));
-            }
-        }
-
+                var (sequence, target) = wanted[index];
+                scores[sequence] = scores[sequence].Then(ScoreToken(logits, spans[sequence].Targets.Span[target]));
+            });
         return scores;
     }
 

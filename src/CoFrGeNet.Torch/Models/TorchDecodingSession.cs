@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using CoFrGeNet.Generation;
 using static TorchSharp.torch;
 
@@ -9,6 +10,7 @@ internal sealed class TorchDecodingSession : IDecodingSession
     private readonly LanguageModel _model;
     private readonly MixerCache[] _caches;
     private readonly float[] _logits;
+    private bool _hasLogits;
 
     /// <summary>Starts empty.</summary>
     public TorchDecodingSession(LanguageModel model)
@@ -20,6 +22,9 @@ internal sealed class TorchDecodingSession : IDecodingSession
 
     /// <inheritdoc/>
     public int Length => (int)_caches[0].Length;
+
+    /// <inheritdoc/>
+    public ReadOnlySpan<float> Logits => _hasLogits ? _logits : [];
 
     /// <inheritdoc/>
     public ReadOnlySpan<float> Append(ReadOnlySpan<int> tokens)
@@ -38,7 +43,8 @@ internal sealed class TorchDecodingSession : IDecodingSession
         using var quiet = inference_mode();
         using var scope = NewDisposeScope();
         var hidden = _model.Hidden(tensor(ids, [1, ids.Length], device: _model.Device), _caches);
-        TorchLanguageModel.Copy(_model.Logits(hidden.narrow(1, ids.Length - 1, 1)), _logits);
+        MemoryMarshal.Cast<byte, float>(_model.Logits(hidden.narrow(1, ids.Length - 1, 1)).cpu().contiguous().bytes).CopyTo(_logits);
+        _hasLogits = true;
         return _logits;
     }
 
@@ -49,6 +55,8 @@ internal sealed class TorchDecodingSession : IDecodingSession
         {
             cache.Truncate(length);
         }
+
+        _hasLogits = false;
     }
 
     /// <inheritdoc/>

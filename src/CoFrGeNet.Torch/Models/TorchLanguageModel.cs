@@ -29,11 +29,11 @@ public sealed class TorchLanguageModel : ILanguageModel
     public int ContextLength => _model.Config.ContextLength;
 
     /// <inheritdoc/>
-    public void Forward(IReadOnlyList<ReadOnlyMemory<int>> sequences, IReadOnlyList<TokenPosition> positions, Span<float> logits)
+    public void Forward(IReadOnlyList<ReadOnlyMemory<int>> sequences, IReadOnlyList<TokenPosition> positions, LogitsReader reader)
     {
         ArgumentNullException.ThrowIfNull(sequences);
         ArgumentNullException.ThrowIfNull(positions);
-        ArgumentOutOfRangeException.ThrowIfLessThan((long)logits.Length, (long)positions.Count * VocabularySize, nameof(logits));
+        ArgumentNullException.ThrowIfNull(reader);
         if (positions.Count == 0)
         {
             return;
@@ -50,19 +50,16 @@ public sealed class TorchLanguageModel : ILanguageModel
             using var pass = NewDisposeScope();
             var part = rows[first..Math.Min(rows.Length, first + size)];
             var chosen = hidden.index_select(0, tensor(part, device: _model.Device));
-            Copy(_model.Logits(chosen), logits.Slice(first * VocabularySize, part.Length * VocabularySize));
+            var logits = MemoryMarshal.Cast<byte, float>(_model.Logits(chosen).cpu().contiguous().bytes);
+            for (var i = 0; i < part.Length; i++)
+            {
+                reader(first + i, logits.Slice(i * VocabularySize, VocabularySize));
+            }
         }
     }
 
     /// <inheritdoc/>
     public IDecodingSession StartSession() => new TorchDecodingSession(_model);
-
-    /// <summary>Copies float32 values to the host.</summary>
-    internal static void Copy(Tensor values, Span<float> destination)
-    {
-        using var scope = NewDisposeScope();
-        MemoryMarshal.Cast<byte, float>(values.cpu().contiguous().bytes).CopyTo(destination);
-    }
 
     // Padding on the right changes nothing on its left: every mixer is causal.
     private Tensor Pad(IReadOnlyList<ReadOnlyMemory<int>> sequences, int longest)

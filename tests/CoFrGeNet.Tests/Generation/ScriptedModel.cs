@@ -30,12 +30,12 @@ internal sealed class ScriptedModel : ILanguageModel
             return logits;
         });
 
-    public void Forward(IReadOnlyList<ReadOnlyMemory<int>> sequences, IReadOnlyList<TokenPosition> positions, Span<float> logits)
+    public void Forward(IReadOnlyList<ReadOnlyMemory<int>> sequences, IReadOnlyList<TokenPosition> positions, LogitsReader reader)
     {
         for (var i = 0; i < positions.Count; i++)
         {
             var sequence = sequences[positions[i].Sequence][..(positions[i].Index + 1)];
-            _logits(sequence.ToArray()).CopyTo(logits[(i * VocabularySize)..]);
+            reader(i, _logits(sequence.ToArray()));
         }
     }
 
@@ -45,20 +45,27 @@ internal sealed class ScriptedModel : ILanguageModel
     {
         private readonly ScriptedModel _model;
         private readonly List<int> _tokens = [];
+        private float[] _logits = [];
 
         public Session(ScriptedModel model) => _model = model;
 
         public int Length => _tokens.Count;
+
+        public ReadOnlySpan<float> Logits => _logits;
 
         public ReadOnlySpan<float> Append(ReadOnlySpan<int> tokens)
         {
             _tokens.AddRange(tokens);
             Assert.True(_tokens.Count <= _model.ContextLength, "the generator went past the context");
             _model.LongestSession = Math.Max(_model.LongestSession, _tokens.Count);
-            return _model._logits(_tokens);
+            return _logits = _model._logits(_tokens);
         }
 
-        public void Truncate(int length) => _tokens.RemoveRange(length, _tokens.Count - length);
+        public void Truncate(int length)
+        {
+            _tokens.RemoveRange(length, _tokens.Count - length);
+            _logits = [];
+        }
 
         public void Dispose()
         {

@@ -19,7 +19,7 @@ public class TorchLanguageModelTests
     public void Decoding_with_a_cache_gives_the_logits_of_the_whole_sequence(string preset)
     {
         using var model = Build(preset);
-        var wrapped = new TorchLanguageModel(model);
+        ILanguageModel wrapped = new TorchLanguageModel(model);
         var tokens = Tokens(Context);
         var whole = new float[Context * wrapped.VocabularySize];
         wrapped.Forward([tokens], [.. Enumerable.Range(0, Context).Select(i => new TokenPosition(0, i))], whole);
@@ -41,7 +41,7 @@ public class TorchLanguageModelTests
     public void A_batch_of_several_lengths_gives_what_each_sequence_gives_alone(string preset)
     {
         using var model = Build(preset);
-        var wrapped = new TorchLanguageModel(model);
+        ILanguageModel wrapped = new TorchLanguageModel(model);
         int[] first = Tokens(9), second = Tokens(Context);
         var together = new float[3 * wrapped.VocabularySize];
         wrapped.Forward([first, second], [new(1, Context - 1), new(0, 8), new(0, 3)], together);
