@@ -61,7 +61,7 @@ public class TorchLanguageModelTests
         var generator = new TextGenerator(new TorchLanguageModel(model), ByteTokenizer.Instance);
         var options = new SamplingOptions { Seed = 1, MaxTokens = 50 };
         _ = generator.Generate("warm", options, TestContext.Current.CancellationToken);
-        var before = Tensor.TotalCount;
+        var before = LiveTensors.Count();
         var after = new List<long>();
         foreach (var _ in generator.Stream("abcd", new Sampler(options), options, TestContext.Current.CancellationToken))
         {
