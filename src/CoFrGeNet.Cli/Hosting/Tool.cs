@@ -11,7 +11,12 @@ internal static class Tool
 {
     private const string Name = "cofrgenet";
 
-    private static readonly string WholeNumber = $"; allowed is a whole number up to {int.MaxValue}";
+    private static readonly (string Type, string Allowed)[] ParsedTypes =
+    [
+        (nameof(Int32), $"a whole number up to {int.MaxValue}"),
+        (nameof(Int64), $"a whole number up to {long.MaxValue}"),
+        (nameof(Double), "a number"),
+    ];
 
     /// <summary>Parses a command line and runs its verb.</summary>
     /// <param name="arguments">What follows the tool's name.</param>
@@ -110,11 +115,16 @@ internal static class Tool
         var known = isGroup ? command.Subcommands.Select(verb => verb.Name) : command.Options.Select(option => option.Name);
         var stranger = parsed.UnmatchedTokens.FirstOrDefault(token => isGroup || token.StartsWith('-'));
         var message = stranger is null
-            ? parsed.Errors[0].Message.ReplaceLineEndings(" ").Replace(" as expected type 'System.Int32'", WholeNumber).Replace(" as expected type 'System.Nullable`1[System.Int32]'", WholeNumber).Replace(" as expected type 'System.Double'", "; allowed is a number")
+            ? ParsedTypes.Aggregate(parsed.Errors[0].Message.ReplaceLineEndings(" "), NameAllowed)
             : $"There is no {(isGroup ? "verb" : "option")} '{stranger}'; did you mean '{StrictJson.Nearest(stranger, known)}'?";
         console.Error.WriteLine($"{message} See '{PathOf(command)} --help'.");
         return ExitCode.BadInput;
     }
+
+    // The parser speaks of .NET's types.
+    private static string NameAllowed(string message, (string Type, string Allowed) parsed) => message
+        .Replace($" as expected type 'System.{parsed.Type}'", $"; allowed is {parsed.Allowed}")
+        .Replace($" as expected type 'System.Nullable`1[System.{parsed.Type}]'", $"; allowed is {parsed.Allowed}");
 
     private static string PathOf(Command command) =>
         command.Parents.OfType<Command>().FirstOrDefault() is { } parent ? $"{PathOf(parent)} {command.Name}" : command.Name;

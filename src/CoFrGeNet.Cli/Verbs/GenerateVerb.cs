@@ -19,7 +19,7 @@ internal sealed class GenerateVerb : Verb
     private readonly Option<double> _temperature = new("--temperature") { Description = "Below 1 sharpens, above 1 flattens the distribution; 0 always takes the most likely token", HelpName = "X", DefaultValueFactory = _ => Defaults.Temperature };
     private readonly Option<int> _topK = new("--top-k") { Description = "Draw from the K most likely tokens only; 0: from all", HelpName = "K", DefaultValueFactory = _ => Defaults.TopK };
     private readonly Option<double> _topP = new("--top-p") { Description = "Draw from the most likely tokens whose probabilities reach P; 1: from all", HelpName = "P", DefaultValueFactory = _ => Defaults.TopP };
-    private readonly Option<int?> _seed = new("--seed") { Description = "Seed of the draws [default: random, and printed]", HelpName = "N" };
+    private readonly Option<long?> _seed = new("--seed") { Description = "Seed of the draws [default: random, and printed]", HelpName = "N" };
     private readonly Option<string[]> _stop = new("--stop") { Description = "End before this text; may be given several times", HelpName = "TEXT" };
     private readonly TorchOptions _torch = new();
 
@@ -48,13 +48,13 @@ internal sealed class GenerateVerb : Verb
         using (model)
         {
             var generator = new TextGenerator(new TorchLanguageModel(model), tokenizer);
-            return Generate(generator, arguments.GetRequiredValue(_prompt), new Sampler(options), options, IsJson(arguments));
+            return Generate(generator, arguments.GetRequiredValue(_prompt), new Sampler(options), IsJson(arguments));
         }
     }
 
-    private int Generate(TextGenerator generator, string prompt, Sampler sampler, SamplingOptions options, bool json)
+    private int Generate(TextGenerator generator, string prompt, Sampler sampler, bool json)
     {
-        var pieces = generator.Stream(prompt, sampler, options, Tool.Stop);
+        var pieces = generator.Stream(prompt, sampler, Tool.Stop);
         if (!json)
         {
             Tool.Output.Write(prompt);
@@ -62,7 +62,7 @@ internal sealed class GenerateVerb : Verb
         }
 
         var clock = Stopwatch.StartNew();
-        var result = generator.Collect(pieces);
+        var result = GenerationResult.Collect(pieces);
         // With the end-of-text token every token that was computed counts.
         var speed = Math.Max(1, result.Tokens.Count) / clock.Elapsed.TotalSeconds;
         if (json)
@@ -72,7 +72,7 @@ internal sealed class GenerateVerb : Verb
         }
 
         Tool.Output.WriteLine();
-        var seed = options.Temperature == 0 ? "greedy" : $"seed {sampler.Seed}";
+        var seed = sampler.Options.Temperature == 0 ? "greedy" : $"seed {sampler.Seed}";
         Tool.Error.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
             $"[{result.Tokens.Count} tokens, {speed:N0} tokens/s, ended by {result.Finish.ToString().ToLowerInvariant()}, {seed}]"));

@@ -1,4 +1,3 @@
-using System.Numerics.Tensors;
 using CoFrGeNet.Generation;
 
 namespace CoFrGeNet.Evaluation;
@@ -12,7 +11,6 @@ public sealed class LikelihoodScorer
     private readonly ILanguageModel _model;
     private readonly int? _batchSize;
     private readonly RequestCache _cache;
-    private float[] _exponentials = [];
 
     /// <summary>Creates the scorer.</summary>
     /// <param name="model">The model.</param>
@@ -71,23 +69,9 @@ public sealed class LikelihoodScorer
         return scores;
     }
 
-    private RequestScore ScoreToken(ReadOnlySpan<float> logits, int token)
+    private static RequestScore ScoreToken(ReadOnlySpan<float> logits, int token)
     {
-        if (_exponentials.Length != logits.Length)
-        {
-            _exponentials = new float[logits.Length];
-        }
-
-        var best = TensorPrimitives.IndexOfMax(logits);
-        var largest = logits[best];
-        if (!float.IsFinite(largest))
-        {
-            throw new ArithmeticException("the model's logits are not finite numbers; its weights are damaged");
-        }
-
-        TensorPrimitives.Subtract(logits, largest, _exponentials);
-        TensorPrimitives.Exp(_exponentials, _exponentials);
-        var logProbability = (double)(logits[token] - largest) - Math.Log(TensorPrimitives.Sum<float>(_exponentials));
-        return new RequestScore(logProbability, best == token, 1);
+        var probabilities = new LogSoftmax(logits);
+        return new RequestScore(probabilities[token], probabilities.Best == token, 1);
     }
 }

@@ -32,8 +32,8 @@ public sealed class StreamingDecoder
     private string Convert(ReadOnlySpan<byte> bytes, bool flush)
     {
         // One byte can end a bad sequence (U+FFFD) and start nothing; 4 covers what the decoder held back.
-        var chars = new char[bytes.Length + 4];
+        Span<char> chars = bytes.Length <= 60 ? stackalloc char[64] : new char[bytes.Length + 4];
         var count = _decoder.GetChars(bytes, chars, flush);
-        return new string(chars, 0, count);
+        return count == 0 ? string.Empty : new string(chars[..count]);
     }
 }

@@ -23,9 +23,9 @@ public class TextGeneratorTests
     public void A_prompt_follows_the_begin_of_text_token_where_there_is_one()
     {
         var tokenizer = Tokenizers.Get(SharedData.PathOrSkip("checkpoints/stories260K/tok512.bin"));
-        var generator = new TextGenerator(ScriptedModel.Saying([], 0), tokenizer);
-        Assert.Equal([1, .. tokenizer.Encode("Once upon")], generator.Encode("Once upon"));
-        Assert.Equal([1], generator.Encode(string.Empty));
+        var encoder = new PromptEncoder(tokenizer, 1000);
+        Assert.Equal([1, .. tokenizer.Encode("Once upon")], encoder.Encode("Once upon"));
+        Assert.Equal([1], encoder.Encode(string.Empty));
     }
 
     [Fact]
@@ -89,7 +89,7 @@ public class TextGeneratorTests
     public void A_prompt_longer_than_the_context_is_refused_with_numbers()
     {
         var generator = new TextGenerator(ScriptedModel.Saying([], 0, contextLength: 10), ByteTokenizer.Instance);
-        var message = Assert.Throws<UserErrorException>(() => generator.Stream("eleven char", new Sampler(Greedy), Greedy, Cancel)).Message;
+        var message = Assert.Throws<UserErrorException>(() => generator.Stream("eleven char", new Sampler(Greedy), Cancel)).Message;
         Assert.Equal("The prompt has 11 tokens; this model's context holds 10. Shorten the prompt by 1 tokens.", message);
     }
 
@@ -124,7 +124,7 @@ public class TextGeneratorTests
     {
         using var stop = new CancellationTokenSource();
         var generator = new TextGenerator(ScriptedModel.Saying("abc"u8.ToArray(), 6), ByteTokenizer.Instance);
-        var pieces = generator.Stream("prompt", new Sampler(Greedy), Greedy, stop.Token).GetEnumerator();
+        var pieces = generator.Stream("prompt", new Sampler(Greedy), stop.Token).GetEnumerator();
         Assert.True(pieces.MoveNext());
         stop.Cancel();
         Assert.Throws<OperationCanceledException>(() => pieces.MoveNext());
@@ -133,7 +133,7 @@ public class TextGeneratorTests
     private static GenerationResult Generate(string says, SamplingOptions options) => Generator(says).Generate("prompt", options, Cancel);
 
     private static List<GeneratedPiece> Pieces(string says, SamplingOptions options) =>
-        [.. Generator(says).Stream("prompt", new Sampler(options), options, Cancel)];
+        [.. Generator(says).Stream("prompt", new Sampler(options), Cancel)];
 
     private static TextGenerator Generator(string says) =>
         new(ScriptedModel.Saying(Encoding.UTF8.GetBytes(says), 6), ByteTokenizer.Instance);

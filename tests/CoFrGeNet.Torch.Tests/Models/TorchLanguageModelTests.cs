@@ -63,7 +63,7 @@ public class TorchLanguageModelTests
         _ = generator.Generate("warm", options, TestContext.Current.CancellationToken);
         var before = LiveTensors.Count();
         var after = new List<long>();
-        foreach (var _ in generator.Stream("abcd", new Sampler(options), options, TestContext.Current.CancellationToken))
+        foreach (var _ in generator.Stream("abcd", new Sampler(options), TestContext.Current.CancellationToken))
         {
             after.Add(Tensor.TotalCount);
         }
