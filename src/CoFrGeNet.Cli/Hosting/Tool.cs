@@ -36,6 +36,7 @@ internal static class Tool
         new QuickstartVerb(console),
         new DataVerb(console),
         new TrainVerb(console),
+        new StudyVerb(console),
         new WatchVerb(console),
         new FinetuneVerb(console),
         new EvalVerb(console),

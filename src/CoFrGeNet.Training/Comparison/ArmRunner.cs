@@ -39,6 +39,7 @@ public sealed class ArmRunner
     /// <param name="observer">Hears of every step.</param>
     /// <param name="stop">Asks for a stop after the step at hand.</param>
     /// <returns>The result, or null when it was stopped.</returns>
+    /// <exception cref="UserErrorException">The folder holds an unfinished run of another configuration.</exception>
     public ArmResult? Run(ComparisonArm arm, ITrainingObserver? observer, CancellationToken stop)
     {
         var path = FolderOf(arm.Name);
@@ -48,6 +49,7 @@ public sealed class ArmRunner
             return StrictJson.Read(StrictJson.Parse(File.ReadAllText(resultPath), resultPath), TrainingJsonContext.Default.ArmResult, resultPath);
         }
 
+        RequireSame(path, arm);
         AllocatorTuning.ReleaseFree();
         var memory = new PeakMemory();
         var observers = new ObserverList();
@@ -68,6 +70,14 @@ public sealed class ArmRunner
         var result = Result(arm.Name, run, memory);
         DurableFile.Write(resultPath, JsonSerializer.SerializeToUtf8Bytes(result, TrainingJsonContext.Default.ArmResult));
         return result;
+    }
+
+    private static void RequireSame(string path, ComparisonArm arm)
+    {
+        if (RunFolder.Exists(path) && StudyResults.Comparable(RunFolder.Open(path).Config) != StudyResults.Comparable(arm.Config))
+        {
+            throw new UserErrorException($"{path} holds an unfinished run of {arm.Name} with another configuration; move or delete that folder to begin anew.");
+        }
     }
 
     private static ArmResult Result(string name, TrainingRun run, PeakMemory memory)

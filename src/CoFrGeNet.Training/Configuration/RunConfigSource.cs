@@ -57,7 +57,7 @@ public sealed record RunConfigSource
         return new ResolvedRun(preset ?? (File is null ? "run" : Path.GetFileNameWithoutExtension(File)), config);
     }
 
-    private static JsonObject ReadFile(string path)
+    internal static JsonObject ReadFile(string path)
     {
         if (!System.IO.File.Exists(path))
         {
@@ -147,7 +147,7 @@ public sealed record RunConfigSource
     }
 
     // Objects are merged member by member; lists and objects of another type replace what was there.
-    private static JsonObject Merge(JsonObject under, JsonObject over)
+    internal static JsonObject Merge(JsonObject under, JsonObject over)
     {
         if (over["type"] is { } type && under["type"] is { } before && !JsonNode.DeepEquals(type, before))
         {

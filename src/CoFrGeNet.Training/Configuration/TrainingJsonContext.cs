@@ -15,4 +15,6 @@ namespace CoFrGeNet.Training;
 [JsonSerializable(typeof(CheckpointManifest))]
 [JsonSerializable(typeof(ClassifierConfig))]
 [JsonSerializable(typeof(ArmResult))]
+[JsonSerializable(typeof(StudyConfig))]
+[JsonSerializable(typeof(StudyResults))]
 public sealed partial class TrainingJsonContext : JsonSerializerContext;
