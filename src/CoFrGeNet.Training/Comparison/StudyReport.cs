@@ -17,6 +17,7 @@ public static class StudyReport
     /// <param name="command">The command that goes on with the study, or repeats it.</param>
     public static void Save(StudyPlan plan, StudyResults results, string folder, string command)
     {
+        Directory.CreateDirectory(folder);
         var picture = $"{plan.Name}.png";
         var curves = Curves(results);
         if (curves.Count > 0)
@@ -185,7 +186,7 @@ public static class StudyReport
                 .Select(group => (group.Key, group.Average(point => point.Loss)))])),
     ];
 
-    private static string Rate(double rate) => rate.ToString("0.#####", CultureInfo.InvariantCulture);
+    private static string Rate(double rate) => rate.ToString("G6", CultureInfo.InvariantCulture);
 
     private static string Number(double? value, string format) => value?.ToString(format, CultureInfo.InvariantCulture) ?? Missing;
 
