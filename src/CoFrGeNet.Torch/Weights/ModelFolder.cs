@@ -50,14 +50,7 @@ public static class ModelFolder
     /// <exception cref="UserErrorException">A file is missing, damaged, or does not fit the others.</exception>
     public static (LanguageModel Model, ITokenizer Tokenizer) Load(string folder, Device? device = null)
     {
-        var config = ReadConfig(folder);
-        var tokenizer = Tokenizers.Names.Contains(config.Tokenizer) ? Tokenizers.Get(config.Tokenizer) : TokenizerFiles.Load(folder);
-        if (tokenizer.VocabularySize > config.Model.VocabularySize)
-        {
-            throw new UserErrorException(
-                $"{folder}: the tokenizer '{tokenizer.Name}' has {tokenizer.VocabularySize} ids, the model a vocabulary of {config.Model.VocabularySize}; they are not from the same model.");
-        }
-
+        var tokenizer = TokenizerFiles.Load(folder, ReadConfig(folder));
         return (LoadModel(folder, device), tokenizer);
     }
 

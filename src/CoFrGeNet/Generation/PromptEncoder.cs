@@ -1,3 +1,4 @@
+using System.Text;
 using CoFrGeNet.Text;
 
 namespace CoFrGeNet.Generation;
@@ -29,32 +30,18 @@ public sealed class PromptEncoder
     /// <exception cref="UserErrorException">The prompt is longer than the context, or empty where there is no end-of-text token.</exception>
     public int[] Encode(string prompt) => Check(Complete(_tokenizer.Encode(prompt)));
 
-    /// <summary>The same where the spelling of a special token, for example &lt;|endoftext|&gt;, becomes that token: for templates and programs, not for what people type.</summary>
-    /// <param name="prompt">The text.</param>
+    /// <summary>Encodes a prompt of several parts, for example a template with what people typed. Tokens may span parts.</summary>
+    /// <param name="parts">The parts in order; the begin-of-text token comes before them where the tokenizer has one and they do not start with it.</param>
     /// <exception cref="UserErrorException">The prompt is longer than the context, or empty where there is no end-of-text token.</exception>
-    public int[] EncodeMarked(string prompt)
+    public int[] Encode(IEnumerable<PromptPart> parts)
     {
-        var ids = Marked(prompt);
+        var ids = Join(parts);
         return Check(ids is [var first, ..] && first == _tokenizer.BeginOfTextId ? ids : Complete(ids));
     }
 
     /// <summary>The ids of a text in which special tokens are spelled out, and nothing before them.</summary>
     /// <param name="text">A text of any length.</param>
-    public int[] Marked(string text)
-    {
-        ArgumentNullException.ThrowIfNull(text);
-        var ids = new List<int>();
-        var rest = text.AsSpan();
-        while (_special?.Find(rest, out var index) is { } token)
-        {
-            ids.AddRange(_tokenizer.Encode(rest[..index]));
-            ids.Add(token.Id);
-            rest = rest[(index + token.Content.Length)..];
-        }
-
-        ids.AddRange(_tokenizer.Encode(rest));
-        return [.. ids];
-    }
+    public int[] Marked(string text) => Join([new PromptPart(text, IsMarked: true)]);
 
     /// <summary>Checks ids that come from elsewhere.</summary>
     /// <param name="ids">The prompt's token ids.</param>
@@ -77,6 +64,30 @@ public sealed class PromptEncoder
         return stranger < 0
             ? ids
             : throw new UserErrorException($"Token {stranger} of the prompt is {ids[stranger]}; allowed are ids from 0 to {_tokenizer.VocabularySize - 1}.");
+    }
+
+    private int[] Join(IEnumerable<PromptPart> parts)
+    {
+        ArgumentNullException.ThrowIfNull(parts);
+        var ids = new List<int>();
+        var plain = new StringBuilder();
+        foreach (var part in parts)
+        {
+            var rest = part.Text.AsSpan();
+            while (part.IsMarked && _special?.Find(rest, out var index) is { } token)
+            {
+                plain.Append(rest[..index]);
+                ids.AddRange(_tokenizer.Encode(plain.ToString()));
+                plain.Clear();
+                ids.Add(token.Id);
+                rest = rest[(index + token.Content.Length)..];
+            }
+
+            plain.Append(rest);
+        }
+
+        ids.AddRange(_tokenizer.Encode(plain.ToString()));
+        return [.. ids];
     }
 
     private int[] Complete(int[] ids) => _tokenizer.BeginOfTextId is { } begin ? [begin, .. ids]

@@ -22,7 +22,7 @@ public sealed class TextGenerator
     }
 
     /// <summary>Continues a prompt.</summary>
-    /// <param name="prompt">The text to continue; <see cref="PromptEncoder.Encode"/> says how it is read.</param>
+    /// <param name="prompt">The text to continue; <see cref="PromptEncoder.Encode(string)"/> says how it is read.</param>
     /// <param name="sampler">Draws the tokens and knows when to end.</param>
     /// <param name="cancellationToken">Stops before the next token.</param>
     /// <returns>One piece a token, as they are drawn; the last one says why it is the last.</returns>

@@ -15,7 +15,7 @@ internal sealed class BytePairEncoder
     /// <param name="tokens">The bytes of every token by id; null for ids that no text encodes to.</param>
     /// <param name="merges">The merges, in any order.</param>
     /// <param name="splitters">What cuts the text, each within the pieces of the one before.</param>
-    /// <param name="ignoreMerges">Whether a piece that is a token stands for itself even where merging would not lead to it.</param>
+    /// <param name="ignoreMerges">Whether a piece that is a token stands for itself, because merging would lead to it or even where it would not.</param>
     /// <param name="unknownId">The token of bytes that have none; null: such bytes are an error.</param>
     public BytePairEncoder(byte[]?[] tokens, IReadOnlyCollection<BytePairMerge> merges, PieceSplitter[] splitters, bool ignoreMerges, int? unknownId = null)
     {

@@ -39,7 +39,7 @@ public sealed class BytePairTokenizer : ITokenizer
             mergeable[token.Id] = null;
         }
 
-        _encoder = new BytePairEncoder(mergeable, vocabulary.Merges, vocabulary.Splitters, vocabulary.IgnoreMerges, vocabulary.UnknownId);
+        _encoder = new BytePairEncoder(mergeable, vocabulary.Merges, vocabulary.Splitters, vocabulary.IgnoreMerges || vocabulary.EveryTokenMerges, vocabulary.UnknownId);
         var ordinary = added.Where(token => !token.IsSpecial).ToArray();
         _ordinaryAdded = ordinary.Length == 0 ? null : new AddedTokenMatcher(ordinary);
         SpecialTokenIds = added.Where(token => token.IsSpecial).ToDictionary(token => token.Content, token => token.Id, StringComparer.Ordinal);

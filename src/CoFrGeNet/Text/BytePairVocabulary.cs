@@ -27,6 +27,9 @@ internal sealed record BytePairVocabulary
     /// <summary>Whether a piece that is a token stands for itself even where merging would not lead to it.</summary>
     public bool IgnoreMerges { get; init; }
 
+    /// <summary>Whether merging is known to lead to every token, as where the merges were found from the tokens: it is not tried then, which takes most of the time of loading.</summary>
+    public bool EveryTokenMerges { get; init; }
+
     /// <summary>Whether a space is put before a text that does not begin with one.</summary>
     public bool AddPrefixSpace { get; init; }
 

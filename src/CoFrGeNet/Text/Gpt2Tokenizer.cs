@@ -22,6 +22,7 @@ public sealed class Gpt2Tokenizer : ITokenizer
             Tokens = tokens,
             Merges = BytePairMerges.InOrder(tokens),
             Splitters = [Gpt2Splitter.Instance],
+            EveryTokenMerges = true,
             AddedTokens = [new AddedToken(SpecialTokens.EndOfText, Gpt2Vocabulary.OrdinaryTokens, IsSpecial: true)],
         });
     }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using CoFrGeNet.Configuration;
 using CoFrGeNet.Storage;
 
 namespace CoFrGeNet.Text;
@@ -115,6 +116,21 @@ public static class TokenizerFiles
         {
             throw new UserErrorException($"cannot read the tokenizer of the model folder: {e.Message}", e);
         }
+    }
+
+    /// <summary>Gives the tokenizer that a model folder's configuration names.</summary>
+    /// <param name="folder">The model folder.</param>
+    /// <param name="config">Its configuration.</param>
+    /// <returns>The tokenizer.</returns>
+    /// <exception cref="UserErrorException">There is no tokenizer, it is damaged, or it has more ids than the model.</exception>
+    public static ITokenizer Load(string folder, ModelFolderConfig config)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        var tokenizer = Tokenizers.Names.Contains(config.Tokenizer, StringComparer.Ordinal) ? Tokenizers.Get(config.Tokenizer) : Load(folder);
+        return tokenizer.VocabularySize <= config.Model.VocabularySize
+            ? tokenizer
+            : throw new UserErrorException(
+                $"{folder}: the tokenizer '{tokenizer.Name}' has {tokenizer.VocabularySize} ids, the model a vocabulary of {config.Model.VocabularySize}; they are not from the same model.");
     }
 
     /// <summary>Whether a folder holds a vocabulary, be it one that is read here or not.</summary>

@@ -117,8 +117,8 @@ public class GeneratedSequenceTests
     {
         var encoder = new PromptEncoder(ByteTokenizer.Instance, 20);
         Assert.Equal(Encoding.UTF8.GetBytes("a<|endoftext|>").Select(value => (int)value), encoder.Encode("a<|endoftext|>"));
-        Assert.Equal(['a', 256, 256, 'b'], encoder.EncodeMarked("a<|endoftext|><|endoftext|>b"));
-        Assert.Equal([256], encoder.EncodeMarked(string.Empty));
+        Assert.Equal(['a', 256, 256, 'b'], encoder.Encode([new PromptPart("a<|endoftext|><|endoftext|>b", IsMarked: true)]));
+        Assert.Equal([256], encoder.Encode([]));
         Assert.Equal([], encoder.Marked(string.Empty));
         Assert.Equal("The prompt has no token; give one or more.", Assert.Throws<UserErrorException>(() => encoder.Check([])).Message);
         Assert.Equal("Token 1 of the prompt is 257; allowed are ids from 0 to 256.", Assert.Throws<UserErrorException>(() => encoder.Check([3, 257])).Message);

@@ -43,6 +43,24 @@ public class Gpt2TokenizerTests
     }
 
     [Fact]
+    public void Merging_leads_to_every_token_so_loading_need_not_try()
+    {
+        var vocabulary = Tokenizer.Vocabulary;
+        Assert.True(vocabulary.EveryTokenMerges);
+        var merger = new BytePairMerger(vocabulary.Tokens, null, vocabulary.Merges.Count, vocabulary.Tokens.Length);
+        foreach (var merge in vocabulary.Merges)
+        {
+            merger.Add(merge);
+        }
+
+        var parts = new int[200];
+        for (var id = 0; id < vocabulary.Tokens.Length; id++)
+        {
+            Assert.True(merger.Merge(vocabulary.Tokens[id], parts) == 1 && parts[0] == id, $"token {id}");
+        }
+    }
+
+    [Fact]
     public void Every_token_encodes_to_itself_when_it_is_one_piece_of_text()
     {
         var strict = new UTF8Encoding(false, throwOnInvalidBytes: true);
