@@ -41,6 +41,7 @@ internal static class Tool
         new FinetuneVerb(console),
         new EvalVerb(console),
         new GenerateVerb(console),
+        new ServeVerb(console),
         new ConvertVerb(console),
         new InfoVerb(console),
         new DoctorVerb(console),

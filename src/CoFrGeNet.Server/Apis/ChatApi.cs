@@ -1,0 +1,111 @@
+using CoFrGeNet.Client;
+
+namespace CoFrGeNet.Server;
+
+/// <summary><c>POST /v1/chat/completions</c>.</summary>
+internal static class ChatApi
+{
+    /// <summary>Adds the endpoint.</summary>
+    public static void Map(IEndpointRouteBuilder routes) => routes.MapPost("/v1/chat/completions", HandleAsync)
+        .WithSummary("Answers in a conversation")
+        .Accepts<ChatRequest>("application/json", "*/*")
+        .Produces<ChatResponse>()
+        .Produces<ErrorResponse>(StatusCodes.Status400BadRequest);
+
+    private static async Task HandleAsync(HttpContext context, ModelDirectory models, ServerOptions options, ServerMetrics metrics)
+    {
+        var request = await RequestBody.ReadAsync(context, ServerJson.Wire.ChatRequest).ConfigureAwait(false);
+        var model = models.Find(request.Model);
+        var template = ChatTemplate.Of(model.Model);
+        var prompt = Parse(request, model, template, options);
+        using var deadline = new RequestDeadline(context, options);
+        var job = new GenerationJob([prompt], deadline.Token);
+        var answer = new ChatAnswer(request, model, prompt, template.IsPlain);
+        model.Scheduler.Add(job);
+        if (request.Stream == true)
+        {
+            await StreamAsync(context, job, deadline, answer, request.StreamOptions?.IncludeUsage == true).ConfigureAwait(false);
+        }
+        else
+        {
+            await WholeAsync(context, job, deadline, answer).ConfigureAwait(false);
+        }
+
+        answer.Count(metrics, job);
+    }
+
+    private static async Task WholeAsync(HttpContext context, GenerationJob job, RequestDeadline deadline, ChatAnswer answer)
+    {
+        var parts = new List<ChatChunkChoice>();
+        try
+        {
+            await foreach (var what in job.Events.ReadAllAsync(deadline.Token).ConfigureAwait(false))
+            {
+                parts.AddRange(answer.Take(what));
+            }
+        }
+        catch (Exception error) when (error is not ApiException)
+        {
+            throw deadline.Translate(error);
+        }
+
+        await Results.Json(answer.Whole(parts), ServerJson.Wire.ChatResponse).ExecuteAsync(context).ConfigureAwait(false);
+    }
+
+    private static async Task StreamAsync(HttpContext context, GenerationJob job, RequestDeadline deadline, ChatAnswer answer, bool includeUsage)
+    {
+        var stream = new EventStream(context);
+        await stream.PumpAsync(job, deadline, what =>
+        {
+            foreach (var part in answer.Take(what))
+            {
+                stream.Write(answer.Chunk([part]), ServerJson.Wire.ChatChunk);
+            }
+        }).ConfigureAwait(false);
+        if (includeUsage)
+        {
+            stream.Write(answer.Chunk([]) with { Usage = answer.Usage }, ServerJson.Wire.ChatChunk);
+        }
+
+        await stream.EndAsync().ConfigureAwait(false);
+    }
+
+    private static PromptWork Parse(ChatRequest request, ModelHost model, ChatTemplate template, ServerOptions options)
+    {
+        var messages = request.Messages is { Count: > 0 } given ? given : throw ApiException.Invalid("messages", "The member 'messages' is missing or empty.");
+        for (var i = 0; i < messages.Count; i++)
+        {
+            if (messages[i] is not { Role.Length: > 0 } || messages[i].Content is null)
+            {
+                throw ApiException.Invalid("messages", $"Message {i} has no {(messages[i] is { Role.Length: > 0 } ? "content" : "role")}.");
+            }
+        }
+
+        if (request.Tools is { Count: > 0 })
+        {
+            throw ApiException.Invalid("tools", "These models call no functions; leave 'tools' out.");
+        }
+
+        if (request.ResponseFormat is { Type: not (null or "text") })
+        {
+            throw ApiException.Invalid("response_format", $"response_format is '{request.ResponseFormat.Type}'; allowed is text.");
+        }
+
+        SamplingParser.CheckStream(request);
+        if (request.TopLogprobs is not null && request.Logprobs != true)
+        {
+            throw ApiException.Invalid("top_logprobs", "top_logprobs is only allowed with logprobs: true.");
+        }
+
+        var logprobs = SamplingParser.Logprobs(request.Logprobs == true ? request.TopLogprobs ?? 0 : null, options, "top_logprobs");
+        var n = SamplingParser.Choices(request.N ?? 1, 1, options, "n");
+        var tokens = SamplingParser.Prompt(template.Encode(messages, model.Model.Tokenizer), model, options, "messages");
+        var wanted = request.MaxCompletionTokens ?? request.MaxTokens;
+        var maxTokens = wanted is { } limit
+            ? SamplingParser.MaxTokens(limit, 1, options, request.MaxCompletionTokens is null ? "max_tokens" : "max_completion_tokens")
+            : Math.Min(options.MaxTokens ?? int.MaxValue, model.ContextLength + 1 - tokens.Length);
+        var sampling = SamplingParser.Parse(request, model, maxTokens, logprobs);
+        sampling = sampling with { Stop = [.. sampling.Stop, .. template.Stops], StopIds = [.. sampling.StopIds, .. template.StopIds(model.Model.Tokenizer)] };
+        return new PromptWork { Tokens = tokens, FirstChoice = 0, Choices = SamplingParser.Samplers(sampling, request.Seed, n) };
+    }
+}

@@ -1,0 +1,55 @@
+using CoFrGeNet.Client;
+using CoFrGeNet.ContinuedFractions;
+
+namespace CoFrGeNet.Server;
+
+/// <summary><c>POST /v1/ladders</c> and <c>POST /v1/ladders/curve</c>, which the page shows; only for models that are an <see cref="ILadderInspection"/>.</summary>
+internal static class LaddersApi
+{
+    private const int Points = 241;
+    private const float Widest = 3;
+
+    /// <summary>Adds the endpoints.</summary>
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        routes.MapPost("/v1/ladders", ReportAsync).WithSummary("Share of ladder outputs that a prompt clips, layer by layer").Accepts<LadderRequest>("application/json", "*/*").Produces<LadderReport>();
+        routes.MapPost("/v1/ladders/curve", CurveAsync).WithSummary("A ladder as a function").Accepts<LadderRequest>("application/json", "*/*").Produces<LadderCurveReport>();
+    }
+
+    private static async Task ReportAsync(HttpContext context, ModelDirectory models, ServerOptions options)
+    {
+        var (_, inspection, tokens) = await ReadAsync(context, models, options).ConfigureAwait(false);
+        var layers = await Task.Run(() => inspection.InspectLadders(tokens), context.RequestAborted).ConfigureAwait(false);
+        await Results.Json(
+            new LadderReport([.. layers.Select(layer => new LadderLayer(layer.Layer, layer.Part, layer.Ladders, layer.Depth, layer.ClippedShare))]),
+            ServerJson.Wire.LadderReport).ExecuteAsync(context).ConfigureAwait(false);
+    }
+
+    private static async Task CurveAsync(HttpContext context, ModelDirectory models, ServerOptions options)
+    {
+        var (request, inspection, tokens) = await ReadAsync(context, models, options).ConfigureAwait(false);
+        var scales = Enumerable.Range(0, Points).Select(i => (i * 2 * Widest / (Points - 1)) - Widest).ToArray();
+        LadderCurve curve;
+        try
+        {
+            curve = await Task.Run(() => inspection.InspectLadder(tokens, request.Layer ?? 0, request.Ladder ?? 0, scales), context.RequestAborted).ConfigureAwait(false);
+        }
+        catch (ArgumentOutOfRangeException)
+        {
+            throw ApiException.Invalid("ladder", $"There is no ladder {request.Ladder ?? 0} in layer {request.Layer ?? 0}; POST /v1/ladders lists them.");
+        }
+
+        await Results.Json(
+            new LadderCurveReport([.. scales.Zip(curve.Values, (t, y) => new LadderPoint(t, y))], curve.Here, curve.Low, curve.High),
+            ServerJson.Wire.LadderCurveReport).ExecuteAsync(context).ConfigureAwait(false);
+    }
+
+    private static async Task<(LadderRequest Request, ILadderInspection Inspection, int[] Tokens)> ReadAsync(HttpContext context, ModelDirectory models, ServerOptions options)
+    {
+        var request = await RequestBody.ReadAsync(context, ServerJson.Wire.LadderRequest).ConfigureAwait(false);
+        var model = models.FindOrFirst(request.Model);
+        var inspection = model.Model.Model as ILadderInspection ?? throw ApiException.Invalid("model", $"The ladders of '{model.Name}' cannot be looked at.");
+        var text = request.Prompt ?? throw ApiException.Invalid("prompt", "The member 'prompt' is missing.");
+        return (request, inspection, SamplingParser.Prompt(model.Encode(text, addsSpecialTokens: true), model, options, "prompt"));
+    }
+}

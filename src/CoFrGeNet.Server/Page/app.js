@@ -1,0 +1,97 @@
+import { ApiError, complete, get, setKey } from './api.js';
+import { showLadders } from './ladders.js';
+import { Continuation } from './continuation.js';
+
+const $ = id => document.getElementById(id);
+const models = new Map();
+let running = null;
+
+async function start() {
+  $('base').textContent = `${location.origin}/v1`;
+  $('key').value = sessionStorage.getItem('key') ?? '';
+  setKey($('key').value);
+  $('key').addEventListener('change', () => {
+    sessionStorage.setItem('key', $('key').value);
+    setKey($('key').value);
+    loadModels();
+  });
+  $('model').addEventListener('change', describe);
+  $('form').addEventListener('submit', event => { event.preventDefault(); run(); });
+  $('stop').addEventListener('click', () => running?.abort());
+  document.addEventListener('keydown', event => {
+    if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) { event.preventDefault(); $('form').requestSubmit(); }
+    if (event.key === 'Escape') running?.abort();
+  });
+  await loadModels();
+}
+
+async function loadModels() {
+  try {
+    const list = await get('/v1/models');
+    models.clear();
+    list.data.forEach(model => models.set(model.id, model));
+    $('model').replaceChildren(...list.data.map(model => new Option(model.id)));
+    $('compare').replaceChildren(new Option('nothing', ''), ...list.data.map(model => new Option(model.id)));
+    $('compare-label').hidden = list.data.length < 2;
+    say('');
+    describe();
+  } catch (error) {
+    fail(error);
+  }
+}
+
+function describe() {
+  const model = models.get($('model').value);
+  const size = model.parameters ? `${compact(model.parameters)} parameters, ` : '';
+  $('facts').textContent = `${size}context of ${model.max_model_len.toLocaleString('en')} tokens`;
+}
+
+async function run() {
+  running?.abort();
+  const stop = running = new AbortController();
+  const seed = $('seed').value === '' ? Math.floor(Math.random() * 2 ** 31) : Number($('seed').value);
+  const request = {
+    prompt: $('prompt').value,
+    max_tokens: Number($('tokens').value),
+    temperature: Number($('temperature').value),
+    top_p: Number($('top-p').value),
+    seed,
+    logprobs: 5,
+    ...($('stop-text').value ? { stop: $('stop-text').value } : {}),
+  };
+  const names = [$('model').value, $('compare').value].filter(name => name);
+  const panels = names.map(name => new Continuation(models.get(name), request.prompt, seed));
+  $('results').replaceChildren(...panels.map(panel => panel.element));
+  $('stop').disabled = false;
+  say('');
+  await Promise.all(panels.map((panel, i) => follow(panel, { ...request, model: names[i] }, stop.signal)));
+  if (running === stop) {
+    running = null;
+    $('stop').disabled = true;
+    showLadders(models.get(names[0]), request.prompt).catch(fail);
+  }
+}
+
+async function follow(panel, request, signal) {
+  try {
+    for await (const chunk of complete(request, signal)) panel.add(chunk);
+    panel.end();
+  } catch (error) {
+    panel.end(error.name === 'AbortError' ? 'stopped' : 'failed');
+    if (error.name !== 'AbortError') fail(error);
+  }
+}
+
+function fail(error) {
+  say(error.message);
+  if (!(error instanceof ApiError)) console.error(error);
+}
+
+function say(text) {
+  $('message').textContent = text;
+  $('message').hidden = !text;
+}
+
+function compact(number) { return Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 3 }).format(number); }
+
+start();

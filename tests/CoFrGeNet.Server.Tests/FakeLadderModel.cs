@@ -1,0 +1,34 @@
+using CoFrGeNet.ContinuedFractions;
+using CoFrGeNet.Generation;
+
+namespace CoFrGeNet.Server.Tests;
+
+/// <summary>A babbling model that says of its ladders what tests expect: three layers of seven ladders, a quarter more clipped in each.</summary>
+internal sealed class FakeLadderModel : ILanguageModel, ILadderInspection
+{
+    private readonly FakeModel _model = FakeModel.Babbling();
+
+    public int VocabularySize => _model.VocabularySize;
+
+    public int ContextLength => _model.ContextLength;
+
+    public void Forward(IReadOnlyList<ReadOnlyMemory<int>> sequences, IReadOnlyList<TokenPosition> positions, LogitsReader reader) => _model.Forward(sequences, positions, reader);
+
+    public IDecodingSession StartSession() => _model.StartSession();
+
+    public IReadOnlyList<LadderUse> InspectLadders(ReadOnlyMemory<int> tokens) => [.. Enumerable.Range(0, 3).Select(layer => new LadderUse(layer, "feed-forward", 7, 2, 400, layer * 100))];
+
+    public LadderCurve InspectLadder(ReadOnlyMemory<int> tokens, int layer, int ladder, ReadOnlySpan<float> scales)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(ladder, 6);
+        var values = new float[scales.Length];
+        for (var i = 0; i < values.Length; i++)
+        {
+            values[i] = Value(scales[i], layer + ladder + 1);
+        }
+
+        return new LadderCurve(values, Value(1, layer + ladder + 1), -0.4f, 0.5f);
+    }
+
+    private static float Value(float t, int n) => (t * n / 3) / ((t * t * n) + 1);
+}
