@@ -14,8 +14,7 @@ public sealed class Rotary
     /// <summary>Computes the angular frequencies.</summary>
     /// <param name="headSize">Width s of a head; even.</param>
     /// <param name="config">Base and scaling.</param>
-    public Rotary(int headSize, RotaryConfig config) =>
-        _frequencies = [.. Enumerable.Range(0, headSize / 2).Select(i => Scale(Math.Pow(config.Theta, -2.0 * i / headSize), config.Scaling))];
+    public Rotary(int headSize, RotaryConfig config) => _frequencies = config.Frequencies(headSize);
 
     /// <summary>Angular frequencies in radians a position, s / 2 of them.</summary>
     public IReadOnlyList<double> Frequencies => _frequencies;
@@ -34,18 +33,5 @@ public sealed class Rotary
         Tensor cos = angles.cos().to(type), sin = angles.sin().to(type);
         Tensor first = x.narrow(-1, 0, half).to(type), second = x.narrow(-1, half, half).to(type);
         return cat([(first * cos) - (second * sin), (second * cos) + (first * sin)], -1).to(x.dtype).MoveToOuterDisposeScope();
-    }
-
-    private static double Scale(double frequency, RotaryScalingConfig? scaling)
-    {
-        if (scaling is null)
-        {
-            return frequency;
-        }
-
-        var wavelength = 2 * Math.PI / frequency;
-        var turns = scaling.OriginalContextLength / wavelength;
-        var blend = Math.Clamp((turns - scaling.LowFrequencyFactor) / (scaling.HighFrequencyFactor - scaling.LowFrequencyFactor), 0, 1);
-        return ((1 - blend) * frequency / scaling.Factor) + (blend * frequency);
     }
 }

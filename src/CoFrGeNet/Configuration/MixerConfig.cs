@@ -262,6 +262,21 @@ public sealed record RotaryConfig
     /// <summary>Llama 3's stretching of low frequencies; absent: none.</summary>
     public RotaryScalingConfig? Scaling { get; init; }
 
+    /// <summary>The angular frequencies of a head, theta^(-2 i / s) with the scaling, in radians a position.</summary>
+    /// <param name="headSize">Width s of a head; even.</param>
+    /// <returns>s / 2 frequencies.</returns>
+    public double[] Frequencies(int headSize)
+    {
+        var frequencies = new double[headSize / 2];
+        for (var i = 0; i < frequencies.Length; i++)
+        {
+            var plain = Math.Pow(Theta, -2.0 * i / headSize);
+            frequencies[i] = Scaling?.Apply(plain) ?? plain;
+        }
+
+        return frequencies;
+    }
+
     internal void Check(ConfigCheck at)
     {
         at.Above(Theta, 0, "theta");
@@ -289,4 +304,11 @@ public sealed record RotaryScalingConfig
 
     /// <summary>The context length T0 that the model was first trained with, in tokens.</summary>
     public required int OriginalContextLength { get; init; }
+
+    internal double Apply(double frequency)
+    {
+        var turns = OriginalContextLength * frequency / (2 * Math.PI);
+        var blend = Math.Clamp((turns - LowFrequencyFactor) / (HighFrequencyFactor - LowFrequencyFactor), 0, 1);
+        return ((1 - blend) * frequency / Factor) + (blend * frequency);
+    }
 }

@@ -24,6 +24,15 @@ internal unsafe interface ILanes<TSelf> :
     /// <summary>Reads <see cref="Count"/> bfloat16 values.</summary>
     static abstract TSelf LoadBFloat16(ushort* source);
 
+    /// <summary>Reads <see cref="Count"/> signed bytes.</summary>
+    static abstract TSelf LoadBytes(sbyte* source);
+
+    /// <summary>Reads the lower halves of <see cref="Count"/> bytes, 0 to 15 each.</summary>
+    static abstract TSelf LoadLowerHalves(byte* source);
+
+    /// <summary>Reads the upper halves of <see cref="Count"/> bytes, 0 to 15 each.</summary>
+    static abstract TSelf LoadUpperHalves(byte* source);
+
     /// <summary>Writes <see cref="Count"/> float32 values.</summary>
     static abstract void Store(TSelf value, float* destination);
 
@@ -68,6 +77,12 @@ internal unsafe interface ILanes<TSelf> :
 
     /// <summary>The larger one; NaN where either is.</summary>
     static abstract TSelf MaxOrNaN(TSelf x, TSelf y);
+
+    /// <summary>The sum of all lanes.</summary>
+    static abstract float Sum(TSelf x);
+
+    /// <summary>The largest of all lanes.</summary>
+    static abstract float Largest(TSelf x);
 
     /// <summary>How many of the first <paramref name="lanes"/> lanes have x &lt; y.</summary>
     static abstract int CountLess(TSelf x, TSelf y, int lanes);

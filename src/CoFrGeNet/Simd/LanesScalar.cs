@@ -40,6 +40,15 @@ internal readonly unsafe struct LanesScalar : ILanes<LanesScalar>
     public static LanesScalar LoadBFloat16(ushort* source) => new(BitConverter.UInt32BitsToSingle((uint)*source << 16));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static LanesScalar LoadBytes(sbyte* source) => new(*source);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static LanesScalar LoadLowerHalves(byte* source) => new(*source & 15);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static LanesScalar LoadUpperHalves(byte* source) => new(*source >> 4);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(LanesScalar value, float* destination) => *destination = value._v;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -87,6 +96,12 @@ internal readonly unsafe struct LanesScalar : ILanes<LanesScalar>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static LanesScalar MaxOrNaN(LanesScalar x, LanesScalar y) => new(MathF.Max(x._v, y._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Sum(LanesScalar x) => x._v;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Largest(LanesScalar x) => x._v;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int CountLess(LanesScalar x, LanesScalar y, int lanes) => x._v < y._v ? 1 : 0;

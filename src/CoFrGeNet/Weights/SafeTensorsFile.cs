@@ -74,6 +74,13 @@ public sealed class SafeTensorsFile : TensorSource
     }
 
     /// <inheritdoc/>
+    public override bool TryView(string name, out ReadOnlySpan<byte> bytes)
+    {
+        bytes = View(name);
+        return true;
+    }
+
+    /// <inheritdoc/>
     private protected override void ReadBytes(TensorInfo info, long byteOffset, Span<byte> destination) =>
         ReadExactly(Path, _handle, destination, info.ByteOffset + byteOffset);
 

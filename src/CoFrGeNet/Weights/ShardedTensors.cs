@@ -46,6 +46,9 @@ public sealed class ShardedTensors : TensorSource
     }
 
     /// <inheritdoc/>
+    public override bool TryView(string name, out ReadOnlySpan<byte> bytes) => _shardOf[this[name].Name].TryView(name, out bytes);
+
+    /// <inheritdoc/>
     private protected override void ReadBytes(TensorInfo info, long byteOffset, Span<byte> destination) =>
         _shardOf[info.Name].ReadPart(info.Name, byteOffset, destination);
 

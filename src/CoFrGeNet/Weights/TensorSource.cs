@@ -115,6 +115,18 @@ public abstract class TensorSource : IDisposable
         }
     }
 
+    /// <summary>A tensor's bytes in place, where the source can show them without a copy.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="bytes">The bytes, row-major; valid until the source is disposed of.</param>
+    /// <returns>Whether they can be shown.</returns>
+    /// <exception cref="KeyNotFoundException">There is no such tensor.</exception>
+    /// <exception cref="WeightsFormatException">The tensor is longer than a span can be, or the file became shorter.</exception>
+    public virtual bool TryView(string name, out ReadOnlySpan<byte> bytes)
+    {
+        bytes = [];
+        return false;
+    }
+
     /// <summary>Closes the source.</summary>
     public void Dispose()
     {

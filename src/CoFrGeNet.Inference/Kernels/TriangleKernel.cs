@@ -1,0 +1,144 @@
+using System.Runtime.CompilerServices;
+using CoFrGeNet.Simd;
+
+namespace CoFrGeNet.Inference;
+
+/// <summary>The sums of CAttnU: row i of a triangle times the tokens up to i, two triangles at once.</summary>
+internal unsafe struct TriangleCall
+{
+    /// <summary>Pages of the cache.</summary>
+    public nint* Pages;
+
+    /// <summary>Where a page's y_1 begins, [64, <see cref="Stride"/>].</summary>
+    public nint FirstOffset;
+
+    /// <summary>Where a page's y_2 begins.</summary>
+    public nint SecondOffset;
+
+    /// <summary>From a position to the next: p in whole registers.</summary>
+    public int Stride;
+
+    /// <summary>Row i of U_1 begins at i times <see cref="FirstRow"/>.</summary>
+    public float* First;
+
+    /// <summary>From a row of U_1 to the next.</summary>
+    public nint FirstRow;
+
+    /// <summary>U_2, rows packed: row i begins at i (i + 1) / 2.</summary>
+    public float* Second;
+
+    /// <summary>Position of the first token.</summary>
+    public int Position;
+
+    /// <summary>Where the first token's result is added.</summary>
+    public float* Y;
+
+    /// <summary>From a token's result to the next.</summary>
+    public nint YStride;
+}
+
+// Dimensions: i = position of a token, j = positions up to it, c = channel.
+
+/// <summary>y_i += (sum_j U_1[i, j] y_1[j]) (.) (sum_j U_2[i, j] y_2[j]), j = 0 .. i in order, for neighbouring tokens and channels.</summary>
+internal static unsafe class TriangleKernel<TLanes>
+    where TLanes : unmanaged, ILanes<TLanes>
+{
+    /// <summary>Most tokens at once.</summary>
+    public const int MostRows = 4;
+
+    private const int Page = CachePool.PageTokens;
+
+    /// <summary>Channels at once.</summary>
+    public static int Channels => 2 * TLanes.Count;
+
+    /// <summary>Mixes some tokens on some channels.</summary>
+    /// <param name="call">What and where.</param>
+    /// <param name="first">The first token.</param>
+    /// <param name="count">Number of tokens, up to <see cref="MostRows"/>.</param>
+    /// <param name="channel">The first channel.</param>
+    public static void Run(in TriangleCall call, int first, int count, int channel)
+    {
+        var sums = stackalloc TLanes[MostRows * 4];
+        new Span<TLanes>(sums, MostRows * 4).Clear();
+        var isPair = channel + TLanes.Count < call.Stride;
+        for (var start = 0; start < call.Position + first + count; start += Page)
+        {
+            var page = (float*)call.Pages[start / Page];
+            var together = count == MostRows ? Math.Clamp(call.Position + first + 1 - start, 0, Page) : 0;
+            for (var which = 0; which < 2; which++)
+            {
+                var y = page + (which == 0 ? call.FirstOffset : call.SecondOffset) + channel;
+                if (together > 0)
+                {
+                    Four(Row(call, which, first) + start, Row(call, which, first + 1) + start, Row(call, which, first + 2) + start, Row(call, which, first + 3) + start, y, call.Stride, together, isPair, sums + (2 * which));
+                }
+
+                for (var i = 0; i < count; i++)
+                {
+                    var own = Math.Clamp(call.Position + first + i + 1 - start, 0, Page);
+                    if (own > together)
+                    {
+                        One(Row(call, which, first + i) + start + together, y + (together * (nint)call.Stride), call.Stride, own - together, isPair, sums + (4 * i) + (2 * which));
+                    }
+                }
+            }
+        }
+
+        for (var i = 0; i < count; i++)
+        {
+            var y = call.Y + ((first + i) * call.YStride) + channel;
+            for (var v = 0; v < (isPair ? 2 : 1); v++)
+            {
+                var target = y + (v * TLanes.Count);
+                TLanes.Store(TLanes.Load(target) + (sums[(4 * i) + v] * sums[(4 * i) + 2 + v]), target);
+            }
+        }
+    }
+
+    private static float* Row(in TriangleCall call, int which, int token)
+    {
+        nint i = call.Position + token;
+        return which == 0 ? call.First + (i * call.FirstRow) : call.Second + (i * (i + 1) / 2);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void One(float* weights, float* y, nint stride, int count, bool isPair, TLanes* sums)
+    {
+        TLanes a = sums[0], b = sums[1];
+        var second = isPair ? TLanes.Count : 0;
+        for (var j = 0; j < count; j++, y += stride)
+        {
+            var w = TLanes.Of(weights[j]);
+            a = TLanes.MultiplyAdd(w, TLanes.Load(y), a);
+            b = TLanes.MultiplyAdd(w, TLanes.Load(y + second), b);
+        }
+
+        (sums[0], sums[1]) = (a, b);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Four(float* wa, float* wb, float* wc, float* wd, float* y, nint stride, int count, bool isPair, TLanes* sums)
+    {
+        TLanes a0 = sums[0], a1 = sums[1], b0 = sums[4], b1 = sums[5], c0 = sums[8], c1 = sums[9], d0 = sums[12], d1 = sums[13];
+        var second = isPair ? TLanes.Count : 0;
+        for (var j = 0; j < count; j++, y += stride)
+        {
+            TLanes v0 = TLanes.Load(y), v1 = TLanes.Load(y + second);
+            var w = TLanes.Of(wa[j]);
+            a0 = TLanes.MultiplyAdd(w, v0, a0);
+            a1 = TLanes.MultiplyAdd(w, v1, a1);
+            w = TLanes.Of(wb[j]);
+            b0 = TLanes.MultiplyAdd(w, v0, b0);
+            b1 = TLanes.MultiplyAdd(w, v1, b1);
+            w = TLanes.Of(wc[j]);
+            c0 = TLanes.MultiplyAdd(w, v0, c0);
+            c1 = TLanes.MultiplyAdd(w, v1, c1);
+            w = TLanes.Of(wd[j]);
+            d0 = TLanes.MultiplyAdd(w, v0, d0);
+            d1 = TLanes.MultiplyAdd(w, v1, d1);
+        }
+
+        (sums[0], sums[1], sums[4], sums[5]) = (a0, a1, b0, b1);
+        (sums[8], sums[9], sums[12], sums[13]) = (c0, c1, d0, d1);
+    }
+}

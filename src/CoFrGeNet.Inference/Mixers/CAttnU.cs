@@ -1,0 +1,119 @@
+using CoFrGeNet.Configuration;
+using CoFrGeNet.Kernels;
+
+namespace CoFrGeNet.Inference;
+
+// Dimensions: T = context length, p = width, d = depth, i = position, e = ensemble (0, 1).
+
+/// <summary>
+/// CAttnU: y_e = w_e0 (.) x + f(w_e1 (.) x, ..) with weights of the position, O_i = (sum_j U_1[i, j] y_1[j]) (.) (sum_j U_2[i, j] y_2[j]). Rows of the triangles have nothing
+/// in common, so no state of fixed size can stand for the tokens before: y_1 and y_2 are cached, and a token costs 2 i p multiply-adds, as in attention with 4 i p, but
+/// without scores and exponentials. U_2 lies transposed in its file and is copied, 2 T (T + 1) bytes a layer; U_1 is read in place.
+/// </summary>
+internal sealed unsafe class CAttnU : TokenMixer
+{
+    private readonly int _width;
+    private readonly int _contextLength;
+    private readonly LadderConstants _constants;
+    private readonly nint[] _levels;
+    private readonly float* _triangles;
+    private readonly float* _second;
+    private readonly float* _low;
+    private readonly float* _high;
+    private readonly Action<int> _ensembleRow;
+    private Pass _pass = null!;
+    private float* _x;
+    private int _stride;
+
+    /// <summary>Reads its tensors.</summary>
+    /// <param name="weights">Where from.</param>
+    /// <param name="name">Its name.</param>
+    /// <param name="model">The model's width and context.</param>
+    /// <param name="config">Depth, guard, clipping.</param>
+    public CAttnU(WeightReader weights, string name, ModelConfig model, CAttnUConfig config)
+    {
+        (_width, _contextLength) = (model.Width, model.ContextLength);
+        _constants = LadderConstants.Of(config.Depth - 1, config.Guard);
+        _levels = new nint[config.Depth];
+        _levels[0] = (nint)weights.Vector($"{name}.linear", 2, _contextLength);
+        for (var k = 1; k < config.Depth; k++)
+        {
+            _levels[k] = (nint)weights.Vector($"{name}.levels.{k - 1}", 2, _contextLength);
+        }
+
+        _triangles = weights.Vector($"{name}.triangles", _contextLength, _contextLength + 1L);
+        _second = Transposed(weights);
+        if (config.ClipToTrainedRange)
+        {
+            var (low, high) = LadderBounds.Read(weights, $"{name}.range", 2L * _contextLength, _contextLength, 2);
+            _low = (float*)low;
+            _high = (float*)high;
+        }
+
+        _ensembleRow = EnsembleRow;
+    }
+
+    /// <inheritdoc/>
+    public override long PageFloats => 2L * CachePool.PageTokens * EngineKernels.Padded(_width);
+
+    /// <inheritdoc/>
+    public override void Forward(Pass pass, float* x, float* residual, int stride)
+    {
+        _pass = pass;
+        _x = x;
+        _stride = stride;
+        pass.ForRows(_ensembleRow);
+        pass.MixTriangles(new TriangleCall
+        {
+            FirstOffset = PageOffset,
+            SecondOffset = PageOffset + ((nint)CachePool.PageTokens * stride),
+            Stride = stride,
+            First = _triangles,
+            FirstRow = _contextLength + 1,
+            Second = _second,
+            Y = residual,
+            YStride = stride,
+        });
+    }
+
+    private void EnsembleRow(int row)
+    {
+        var position = _pass.Position(row);
+        var y = _pass.PageOf(row) + PageOffset + (position % CachePool.PageTokens * (nint)_stride);
+        var weights = stackalloc float[_levels.Length];
+        for (var ensemble = 0; ensemble < 2; ensemble++, y += (nint)CachePool.PageTokens * _stride)
+        {
+            for (var k = 0; k < _levels.Length; k++)
+            {
+                weights[k] = ((float*)_levels[k])[((nint)ensemble * _contextLength) + position];
+            }
+
+            var range = (2 * position) + ensemble;
+            _pass.Kernels.UnivariateLadders(
+                _constants,
+                _x + ((nint)row * _stride),
+                _width,
+                weights,
+                _low == null ? float.NegativeInfinity : _low[range],
+                _high == null ? float.PositiveInfinity : _high[range],
+                y);
+        }
+    }
+
+    // U_2[i, j] stands at [j, i + 1]; here row i follows row i - 1.
+    private float* Transposed(WeightReader weights)
+    {
+        long rows = _contextLength;
+        var second = weights.Allocate(rows * (rows + 1) / 2);
+        var target = second;
+        for (long i = 0; i < rows; i++)
+        {
+            for (long j = 0; j <= i; j++)
+            {
+                *target++ = _triangles[(j * (rows + 1)) + i + 1];
+            }
+        }
+
+        return second;
+    }
+}
