@@ -48,6 +48,9 @@ public sealed class InferenceModel : ILanguageModel, IDisposable
     /// <summary>Bytes of weights that are not read in place from the file's map but from a copy.</summary>
     public long CopiedBytes => _weights.CopiedBytes;
 
+    /// <summary>Bytes of the matrices that a pass reads, the head's among them; of tables of embeddings and positions it takes single rows.</summary>
+    public long PassBytes => _transformer.PassBytes;
+
     /// <summary>Loads a model folder.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="options">Threads and the caches' budget; null: defaults.</param>

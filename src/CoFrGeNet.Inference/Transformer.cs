@@ -43,7 +43,11 @@ internal sealed unsafe class Transformer
         _finalNorm = factory.Norm("final_norm");
         _head = model.TiedHead ? new Linear(_embedding, 0) : Linear.Read(weights, "head", model.VocabularySize, _width);
         _embedRow = EmbedRow;
+        PassBytes = weights.MatrixBytes - (model.TiedHead ? 0 : _embedding.Bytes);
     }
+
+    /// <summary>Bytes of the matrices that a pass reads.</summary>
+    public long PassBytes { get; }
 
     /// <summary>From a row of hidden values to the next: the width in whole registers.</summary>
     public int Stride { get; }

@@ -10,7 +10,7 @@ internal static class TinyModel
 {
     public const int Vocabulary = 67;
     public const int Context = 200;
-    public const int Width = 48;
+    public const int Width = 96;
 
     public static TheoryData<string> Names => ["gpt2", "llama", "f", "elementwise", "a", "u", "fu", "synthesizer"];
 

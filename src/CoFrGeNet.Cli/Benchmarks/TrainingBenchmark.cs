@@ -142,14 +142,6 @@ internal sealed class TrainingBenchmark : Verb
         return (model with { ContextLength = context }).Validate();
     }
 
-    private static IReadOnlyList<string> List(ParseResult arguments, Option<string> option, params string[] allowed)
-    {
-        var given = arguments.GetValue(option)!.Split(',', StringSplitOptions.TrimEntries);
-        return given.FirstOrDefault(name => !allowed.Contains(name)) is { } stranger
-            ? throw new UserErrorException($"{option.Name} names '{stranger}'; allowed: {string.Join(", ", allowed)}.")
-            : [.. given.Distinct()];
-    }
-
     // The highest resident memory of the process so far, in bytes.
     private static long PeakMemory()
     {

@@ -8,10 +8,11 @@ internal sealed class BenchVerb : Verb
     /// <summary>Creates the verb with its subcommands.</summary>
     /// <param name="console">Where it writes.</param>
     public BenchVerb(ToolConsole console)
-        : base("bench", "Measure kernels and training beside what the machine can do at best", console)
+        : base("bench", "Measure kernels, training and decoding beside what the machine can do at best", console)
     {
         Add(new KernelsBenchmark(console));
         Add(new TrainingBenchmark(console));
+        Add(new DecodingBenchmark(console));
     }
 
     /// <inheritdoc/>

@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
 using CoFrGeNet.Accounting;
+using CoFrGeNet.Configuration;
+using CoFrGeNet.Inference;
 using CoFrGeNet.Interop;
 using CoFrGeNet.Torch;
 using CoFrGeNet.Torch.Native;
@@ -19,13 +21,14 @@ internal sealed class ConvertVerb : Verb
     private readonly Option<string> _shardSize = new("--shard-size") { Description = "Most bytes of tensors in one file, with KB, MB or GB", HelpName = "SIZE", DefaultValueFactory = _ => "5GB" };
     private readonly Option<int?> _heads = new("--heads") { Description = "Number of attention heads, for checkpoints of tensors alone", HelpName = "N" };
     private readonly Option<string?> _tokenizer = new("--tokenizer") { Description = "Tokenizer: a name, or a tokenizer.json, vocab.json, tiktoken file or tokenizer.bin, which is kept in the folder [default: the files beside the weights, without any gpt2 for a vocabulary of 50257]", HelpName = "NAME|PATH" };
+    private readonly Option<string?> _quantize = new("--quantize") { Description = "With --to cofrgenet: round the matrices to bf16, int8 or int4 for the managed engine; ladders, norms and positions stay float32", HelpName = "TYPE" };
     private readonly Option<bool> _force = new("--force") { Description = "Replace an earlier model folder in --out" };
 
     /// <summary>Creates the verb.</summary>
     /// <param name="console">Where it writes.</param>
     public ConvertVerb(ToolConsole console)
         : base("convert", "Convert checkpoints of other programs into model folders, and models into Hugging Face folders; what is written is read back and compared", console) =>
-        Accept(_model, _out, _to, _architecture, _shardSize, _heads, _tokenizer, _force);
+        Accept(_model, _out, _to, _architecture, _shardSize, _heads, _tokenizer, _quantize, _force);
 
     /// <inheritdoc/>
     protected override int Run(ParseResult arguments)
@@ -35,6 +38,7 @@ internal sealed class ConvertVerb : Verb
             Format = Format(arguments.GetValue(_to)!),
             Architecture = arguments.GetValue(_architecture)!,
             ShardBytes = Bytes(arguments.GetValue(_shardSize)!),
+            Quantize = Quantize(arguments.GetValue(_quantize)),
             Force = arguments.GetValue(_force),
         };
         if (options.Format == OutputFormat.CoFrGeNet && options.Architecture != Defaults.Architecture)
@@ -69,8 +73,15 @@ internal sealed class ConvertVerb : Verb
         Tool.Stop.ThrowIfCancellationRequested();
         var result = ModelOutput.Write(input, folder, options, aside =>
         {
-            LibTorch.EnsureLoaded();
-            ModelFolder.CheckShapes(aside);
+            if (options.Quantize is null)
+            {
+                LibTorch.EnsureLoaded();
+                ModelFolder.CheckShapes(aside);
+            }
+            else
+            {
+                InferenceModel.Load(aside).Dispose();
+            }
         });
         Report(input, result, isJson);
         return ExitCode.Done;
@@ -111,6 +122,15 @@ internal sealed class ConvertVerb : Verb
             Tool.Output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{result.Folder}: {result.Architecture}, {count.Total:N0} parameters, {result.Tensors} tensors, {result.Bytes:N0} bytes; read back and compared bit by bit"));
         }
     }
+
+    private static WeightType? Quantize(string? name) => name switch
+    {
+        null => null,
+        "bf16" => WeightType.BFloat16,
+        "int8" => WeightType.Int8,
+        "int4" => WeightType.Int4,
+        _ => throw new UserErrorException($"--quantize is '{name}'; allowed are bf16, int8 and int4."),
+    };
 
     private static OutputFormat Format(string name) => name switch
     {

@@ -58,6 +58,19 @@ internal abstract class Verb : Command
         ? value
         : throw new UserErrorException($"{option.Name} is {arguments.GetValue(option)}; allowed is 1 or more.");
 
+    /// <summary>The names in a list with commas, each once.</summary>
+    /// <param name="arguments">The parsed command line.</param>
+    /// <param name="option">The option, with a default.</param>
+    /// <param name="allowed">The names that are known.</param>
+    /// <exception cref="UserErrorException">One is not known.</exception>
+    protected static IReadOnlyList<string> List(ParseResult arguments, Option<string> option, params string[] allowed)
+    {
+        var given = arguments.GetValue(option)!.Split(',', StringSplitOptions.TrimEntries);
+        return given.FirstOrDefault(name => !allowed.Contains(name)) is { } stranger
+            ? throw new UserErrorException($"{option.Name} names '{stranger}'; allowed: {string.Join(", ", allowed)}.")
+            : [.. given.Distinct()];
+    }
+
     /// <summary>Writes the result.</summary>
     /// <param name="document">Any object; its members are written in camelCase.</param>
     protected void WriteJson(object document) => Tool.Output.WriteLine(JsonSerializer.Serialize(document, JsonOptions));

@@ -189,22 +189,50 @@ internal static unsafe class AttentionKernel<TLanes>
         {
             var values = (float*)call.ValuePages[start / Page] + call.ValueOffset;
             var together = count == MostRows ? Math.Clamp(shared - start, 0, Page) : 0;
-            for (var c = 0; c < call.ValueStride; c += TLanes.Count)
+            for (var c = 0; c < call.ValueStride && together > 0; c += TLanes.Count)
             {
-                if (together > 0)
-                {
-                    FourSums(call.Room + start, call.ScoreStride, values + c, call.ValueStride, together, results + c);
-                }
+                FourSums(call.Room + start, call.ScoreStride, values + c, call.ValueStride, together, results + c);
+            }
 
-                for (var i = 0; i < count; i++)
+            for (var i = 0; i < count; i++)
+            {
+                var own = Math.Clamp(limit[i] - start, 0, Page) - together;
+                if (own > 0)
                 {
-                    var own = Math.Clamp(limit[i] - start, 0, Page);
-                    if (own > together)
-                    {
-                        OneSum(call.Room + (i * call.ScoreStride) + start + together, values + c + (together * (nint)call.ValueStride), call.ValueStride, own - together, results + (i * call.ValueStride) + c);
-                    }
+                    OneRow(call.Room + (i * call.ScoreStride) + start + together, values + (together * (nint)call.ValueStride), call.ValueStride, own, results + (i * call.ValueStride));
                 }
             }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void OneRow(float* weights, float* values, int stride, int count, float* result)
+    {
+        var column = 0;
+        var n = TLanes.Count;
+        for (; column <= stride - (4 * n); column += 4 * n)
+        {
+            var v = values + column;
+            var r = result + column;
+            TLanes a = TLanes.Load(r), b = TLanes.Load(r + n), c = TLanes.Load(r + (2 * n)), d = TLanes.Load(r + (3 * n));
+            for (var j = 0; j < count; j++, v += stride)
+            {
+                var w = TLanes.Of(weights[j]);
+                a = TLanes.MultiplyAdd(w, TLanes.Load(v), a);
+                b = TLanes.MultiplyAdd(w, TLanes.Load(v + n), b);
+                c = TLanes.MultiplyAdd(w, TLanes.Load(v + (2 * n)), c);
+                d = TLanes.MultiplyAdd(w, TLanes.Load(v + (3 * n)), d);
+            }
+
+            TLanes.Store(a, r);
+            TLanes.Store(b, r + n);
+            TLanes.Store(c, r + (2 * n));
+            TLanes.Store(d, r + (3 * n));
+        }
+
+        for (; column < stride; column += n)
+        {
+            OneSum(weights, values + column, stride, count, result + column);
         }
     }
 

@@ -179,8 +179,31 @@ internal static unsafe class BlockProduct<TLanes>
             return (float*)(matrix.Data + ((output + j) * matrix.RowBytes)) + first;
         }
 
-        matrix.Widen(output + j, first, inputs, buffer);
+        if (matrix.Type == WeightType.Int8)
+        {
+            WidenBytes((sbyte*)matrix.Data + ((output + j) * matrix.RowBytes) + first, ((float*)matrix.Scales)[output + j], inputs, buffer);
+        }
+        else
+        {
+            matrix.Widen(output + j, first, inputs, buffer);
+        }
+
         return buffer;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void WidenBytes(sbyte* source, float scale, int inputs, float* target)
+    {
+        var k = 0;
+        for (var s = TLanes.Of(scale); k <= inputs - TLanes.Count; k += TLanes.Count)
+        {
+            TLanes.Store(TLanes.LoadBytes(source + k) * s, target + k);
+        }
+
+        for (; k < inputs; k++)
+        {
+            target[k] = source[k] * scale;
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -36,6 +36,9 @@ internal abstract unsafe class EngineKernels
     /// <param name="width">Number of values.</param>
     public static int Padded(int width) => (width + RowAlignment - 1) / RowAlignment * RowAlignment;
 
+    /// <summary>Whether rows are rounded before <see cref="MultiplyRows"/> meets int8 weights.</summary>
+    public abstract bool RoundsRows { get; }
+
     /// <inheritdoc cref="RowProduct{TLanes}.Run"/>
     public abstract void MultiplyRows(in ProductCall call, int first, int end);
 
@@ -96,7 +99,19 @@ internal sealed unsafe class EngineKernels<TLanes> : EngineKernels
 
     public override int TriangleChannels => TriangleKernel<TLanes>.Channels;
 
-    public override void MultiplyRows(in ProductCall call, int first, int end) => RowProduct<TLanes>.Run(call, first, end);
+    public override bool RoundsRows => typeof(TLanes) == typeof(Lanes512) && Int8Product.IsSupported;
+
+    public override void MultiplyRows(in ProductCall call, int first, int end)
+    {
+        if (call.Matrix.Type == WeightType.Int8 && RoundsRows)
+        {
+            Int8Product.Run(call, first, end);
+        }
+        else
+        {
+            RowProduct<TLanes>.Run(call, first, end);
+        }
+    }
 
     public override void PackBlock(in ProductCall call, int tile, float* packed) => BlockProduct<TLanes>.Pack(call, tile, packed);
 

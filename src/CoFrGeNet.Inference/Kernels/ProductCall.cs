@@ -17,6 +17,12 @@ internal readonly unsafe struct ProductCall
     /// <summary>From a row of x to the next.</summary>
     public required nint XStride { get; init; }
 
+    /// <summary>x in whole numbers for int8 weights, where the kernels take that.</summary>
+    public short* Rounded { get; init; }
+
+    /// <summary>What one of these counts, for each row.</summary>
+    public float* Steps { get; init; }
+
     /// <summary>y.</summary>
     public required float* Y { get; init; }
 

@@ -123,7 +123,22 @@ internal sealed unsafe class Pass : IDisposable
         var threads = rows * _products.RowOperations < OperationsForTeam ? 1 : Threads;
         if (singleRows > 0)
         {
-            Team.Shared.Run(_products, _products.PrepareRows(x, stride, singleRows), threads);
+            var mark = Arena.Mark;
+            short* rounded = null;
+            float* steps = null;
+            if (_products.HasInt8 && Kernels.RoundsRows)
+            {
+                var inputs = _products.Inputs;
+                rounded = (short*)Arena.Take((long)singleRows * Int8Product.Stride(inputs) / 2);
+                steps = Arena.Take(singleRows);
+                for (var row = 0; row < singleRows; row++)
+                {
+                    steps[row] = Int8Product.Round(x + (row * stride), inputs, rounded + ((nint)row * Int8Product.Stride(inputs)));
+                }
+            }
+
+            Team.Shared.Run(_products, _products.PrepareRows(x, stride, singleRows, rounded, steps), threads);
+            Arena.Release(mark);
         }
 
         if (rows > singleRows)

@@ -1,3 +1,5 @@
+using CoFrGeNet.Configuration;
+
 namespace CoFrGeNet.Inference;
 
 /// <summary>Several products of the same rows, cut into pieces of outputs.</summary>
@@ -22,6 +24,8 @@ internal sealed unsafe class ProductWork : Work
     private nint _xStride;
     private int _firstRow;
     private int _rows;
+    private short* _rounded;
+    private float* _steps;
     private float* _packed;
     private float* _room;
     private int _roomOfThread;
@@ -43,6 +47,9 @@ internal sealed unsafe class ProductWork : Work
     /// <summary>Width of the rows.</summary>
     public int Inputs => _matrices[0]!.Inputs;
 
+    /// <summary>Whether a product has int8 weights.</summary>
+    public bool HasInt8 { get; private set; }
+
     /// <summary>Multiply-adds a row.</summary>
     public long RowOperations { get; private set; }
 
@@ -56,17 +63,20 @@ internal sealed unsafe class ProductWork : Work
         _matrices[Count] = linear.Matrix;
         (_biases[Count], _targets[Count], _strides[Count], _adds[Count]) = (linear.Bias, (nint)y, stride, adds);
         RowOperations += (long)linear.Matrix.Outputs * linear.Matrix.Inputs;
+        HasInt8 |= linear.Matrix.Type == WeightType.Int8;
         Count++;
     }
 
     /// <summary>Forgets the products.</summary>
-    public void Clear() => (Count, RowOperations) = (0, 0);
+    public void Clear() => (Count, RowOperations, HasInt8) = (0, 0, false);
 
     /// <summary>Prepares the multiplication of few rows.</summary>
     /// <returns>Number of pieces.</returns>
-    public int PrepareRows(float* x, nint xStride, int rows)
+    public int PrepareRows(float* x, nint xStride, int rows, short* rounded, float* steps)
     {
         _x = x;
+        _rounded = rounded;
+        _steps = steps;
         (_stage, _xStride, _firstRow, _rows) = (Stage.Rows, xStride, 0, rows);
         return Cut(EngineKernels.RowTileOutputs, PiecesOfRows);
     }
@@ -134,6 +144,8 @@ internal sealed unsafe class ProductWork : Work
         Bias = (float*)_biases[product],
         X = _x + (_firstRow * _xStride),
         XStride = _xStride,
+        Rounded = _rounded,
+        Steps = _steps,
         Y = (float*)_targets[product] + (_firstRow * _strides[product]),
         YStride = _strides[product],
         Rows = _rows,

@@ -25,8 +25,8 @@ internal sealed unsafe class WeightReader : IDisposable
     /// <summary>Bytes that are not in the map of a file.</summary>
     public long CopiedBytes { get; private set; }
 
-    /// <summary>Number of tensors in the source.</summary>
-    public int TensorCount => _source.Tensors.Count;
+    /// <summary>Bytes of the matrices that were asked for, with their scales.</summary>
+    public long MatrixBytes { get; private set; }
 
     /// <summary>The weights of a linear map, of any stored type.</summary>
     /// <param name="name">The tensor's name.</param>
@@ -35,23 +35,9 @@ internal sealed unsafe class WeightReader : IDisposable
     /// <exception cref="UserErrorException">It is missing or of another shape or type.</exception>
     public Matrix Matrix(string name, long outputs, long inputs)
     {
-        var info = Find(name);
-        var (rows, columns) = (checked((int)outputs), checked((int)inputs));
-        switch (info.DType)
-        {
-            case TensorDType.I8:
-                CheckShape(info, outputs, inputs);
-                return new Matrix(WeightType.Int8, Place(info), Scales(name, TensorDType.F32, outputs), rows, columns);
-            case TensorDType.U8 when inputs % QuantizedRows.BlockInputs == 0:
-                CheckShape(info, outputs, inputs / 2);
-                return new Matrix(WeightType.Int4, Place(info), Scales(name, TensorDType.BF16, outputs, inputs / QuantizedRows.BlockInputs), rows, columns);
-            case TensorDType.BF16:
-                CheckShape(info, outputs, inputs);
-                return new Matrix(WeightType.BFloat16, Place(info), null, rows, columns);
-            default:
-                CheckShape(info, outputs, inputs);
-                return new Matrix(WeightType.Float32, (byte*)Singles(info), null, rows, columns);
-        }
+        var matrix = Find(name, outputs, inputs);
+        MatrixBytes += matrix.Bytes;
+        return matrix;
     }
 
     /// <summary>Weights that are kept in float32.</summary>
@@ -93,6 +79,27 @@ internal sealed unsafe class WeightReader : IDisposable
         Free();
         _source.Dispose();
         GC.SuppressFinalize(this);
+    }
+
+    private Matrix Find(string name, long outputs, long inputs)
+    {
+        var info = Find(name);
+        var (rows, columns) = (checked((int)outputs), checked((int)inputs));
+        switch (info.DType)
+        {
+            case TensorDType.I8:
+                CheckShape(info, outputs, inputs);
+                return new Matrix(WeightType.Int8, Place(info), Scales(name, TensorDType.F32, outputs), rows, columns);
+            case TensorDType.U8 when inputs % QuantizedRows.BlockInputs == 0:
+                CheckShape(info, outputs, inputs / 2);
+                return new Matrix(WeightType.Int4, Place(info), Scales(name, TensorDType.BF16, outputs, inputs / QuantizedRows.BlockInputs), rows, columns);
+            case TensorDType.BF16:
+                CheckShape(info, outputs, inputs);
+                return new Matrix(WeightType.BFloat16, Place(info), null, rows, columns);
+            default:
+                CheckShape(info, outputs, inputs);
+                return new Matrix(WeightType.Float32, (byte*)Singles(info), null, rows, columns);
+        }
     }
 
     private byte* Scales(string name, TensorDType type, params ReadOnlySpan<long> shape)

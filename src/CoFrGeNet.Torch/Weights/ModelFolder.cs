@@ -82,6 +82,7 @@ public static class ModelFolder
     /// <exception cref="UserErrorException">A file is missing, damaged, or does not fit.</exception>
     public static void LoadFolderWeights(string folder, LanguageModel model)
     {
+        RequireFloats(folder);
         using var source = OpenWeights(() => WeightFiles.Open(folder));
         Guarded(() => TensorWeights.Load(source, [.. TensorWeights.Of(model)]));
     }
@@ -92,6 +93,7 @@ public static class ModelFolder
     public static void CheckShapes(string folder)
     {
         using var model = new LanguageModel(ReadConfig(folder).Model, META);
+        RequireFloats(folder);
         using var source = OpenWeights(() => WeightFiles.Open(folder));
         TensorWeights.CheckFit(source, [.. TensorWeights.Of(model)]);
     }
@@ -109,6 +111,15 @@ public static class ModelFolder
 
         using var file = OpenWeights(() => SafeTensorsFile.Open(path));
         Guarded(() => TensorWeights.Load(file, [.. TensorWeights.Of(model)]));
+    }
+
+    private static void RequireFloats(string folder)
+    {
+        if (ReadConfig(folder).WeightType is { } type && type is (WeightType.Int8 or WeightType.Int4))
+        {
+            throw new UserErrorException(
+                $"{folder}: its weights are stored as {type.ToString().ToLowerInvariant()}, which the managed engine reads and torch does not; use the folder that it was converted from.");
+        }
     }
 
     private static T OpenWeights<T>(Func<T> open)

@@ -31,6 +31,9 @@ public sealed record ModelFolderConfig
     /// <summary>Name of the tokenizer that goes with the vocabulary, or <see cref="FolderTokenizer"/>.</summary>
     public required string Tokenizer { get; init; }
 
+    /// <summary>How the matrices of the weights are stored; absent: in the type that each tensor has.</summary>
+    public WeightType? WeightType { get; init; }
+
     /// <summary>The model.</summary>
     public required ModelConfig Model { get; init; }
 

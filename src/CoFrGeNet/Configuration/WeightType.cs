@@ -15,6 +15,6 @@ public enum WeightType
     /// <summary>Signed bytes and a float32 scale for each output.</summary>
     Int8,
 
-    /// <summary>4 bits and a bfloat16 scale for each block of inputs; where inputs do not fill blocks, and in the token embedding and the head, <see cref="Int8"/>.</summary>
+    /// <summary>In feed-forwards 4 bits and a bfloat16 scale for each block of inputs; where inputs do not fill blocks, and in everything else, <see cref="Int8"/>.</summary>
     Int4,
 }

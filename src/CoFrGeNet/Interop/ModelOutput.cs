@@ -34,6 +34,9 @@ public sealed record OutputOptions
     /// <summary>The most bytes of tensors in one file.</summary>
     public long ShardBytes { get; init; } = 5_000_000_000;
 
+    /// <summary>For folders of this library: what the matrices are rounded to; absent: they keep their types.</summary>
+    public WeightType? Quantize { get; init; }
+
     /// <summary>Whether an existing model folder of that name may be replaced.</summary>
     public bool Force { get; init; }
 }
@@ -109,12 +112,18 @@ public static class ModelOutput
         }
 
         var architecture = Choose(input.Model, options);
-        using TensorSource? arranged = architecture is null ? null : ArrangedTensors.Of(input.Tensors, [.. architecture.Rules(input.Model).SelectMany(rule => rule.Invert())]);
+        if (options.Quantize is not null && options.Format != OutputFormat.CoFrGeNet)
+        {
+            throw new UserErrorException("Quantized weights are for this tool's own engine; other programs cannot read them, so --quantize goes with --to cofrgenet only.");
+        }
+
+        using TensorSource? arranged = architecture is not null ? ArrangedTensors.Of(input.Tensors, [.. architecture.Rules(input.Model).SelectMany(rule => rule.Invert())])
+            : options.Quantize is { } type ? QuantizedTensors.Of(input.Tensors, type) : null;
         var tensors = arranged ?? input.Tensors;
         AtomicDirectory.Create(folder, aside =>
         {
             WriteFiles(aside, input, tensors, architecture, options);
-            Verify(aside, input, tensors, architecture);
+            Verify(aside, input, tensors, architecture, options.Quantize);
             if (architecture is null)
             {
                 check?.Invoke(aside);
@@ -217,7 +226,7 @@ public static class ModelOutput
 
     private static void WriteOwnConfig(string aside, ModelInput input, OutputOptions options)
     {
-        var config = new ModelFolderConfig { Tokenizer = input.Tokenizer, Model = input.Model };
+        var config = new ModelFolderConfig { Tokenizer = input.Tokenizer, WeightType = options.Quantize, Model = input.Model };
         if (options.Format == OutputFormat.HuggingFace)
         {
             config = config with
@@ -313,7 +322,7 @@ public static class ModelOutput
         input.Folder is { } folder && Path.Combine(folder, name) is var path && File.Exists(path) ? path : null;
 
     // Reading back goes the way that any later reader goes: from the files alone.
-    private static void Verify(string aside, ModelInput input, TensorSource written, ForeignArchitecture? architecture)
+    private static void Verify(string aside, ModelInput input, TensorSource written, ForeignArchitecture? architecture, WeightType? quantized)
     {
         using var again = ModelInput.Open(aside, new InputOptions { Tokenizer = input.Tokenizer });
         if (ForeignArchitecture.Canonical(again.Model) != ForeignArchitecture.Canonical(input.Model))
@@ -326,10 +335,10 @@ public static class ModelOutput
             throw new IOException($"The tokenizer that was written to {aside} does not read back as it was; nothing is kept.");
         }
 
-        Compare(input.Tensors, again.Tensors);
+        Compare(quantized is null ? input.Tensors : written, again.Tensors);
         using var files = WeightFiles.Open(aside);
         Compare(written, files);
-        if (architecture is null && input.Foreign is { } foreign && foreign.Rules.All(IsInvertible))
+        if (architecture is null && quantized is null && input.Foreign is { } foreign && foreign.Rules.All(IsInvertible))
         {
             // And back to the input's own names and order.
             using var back = ArrangedTensors.Of(files, [.. foreign.Rules.SelectMany(rule => rule.Invert())]);

@@ -33,7 +33,24 @@ public class BenchTests
         Assert.Contains(document.GetProperty("results").EnumerateArray(), result => result.GetProperty("name").GetString() == "process.peakMemory");
     }
 
+    [Fact]
+    public void Decode_gives_speeds_beside_bandwidth_arithmetic_and_torch()
+    {
+        var document = ToolRun.Of(
+            "bench", "decode", "--preset", "tiny", "--types", "f32,int8", "--tokens", "4", "--context", "8", "--prompt", "32", "--sequences", "2", "--rounds", "1", "--json").Succeeded().Json;
+        var ratios = document.GetProperty("ratios");
+        string[] names =
+        [
+            "decode.f32.cofrgenetFOverGpt2", "decode.f32.cofrgenetOverGpt2", "decode.f32.bandwidthShare", "decode.f32.transformerBandwidthShare", "decode.int8.bandwidthShare",
+            "prefill.f32.transformer.peakShare", "prefill.f32.cofrgenetF.engineOverTorch",
+        ];
+        Assert.All(names, name => Assert.True(ratios.GetProperty(name).GetDouble() > 0, name));
+        Assert.Contains(document.GetProperty("results").EnumerateArray(), result =>
+            result.GetProperty("name").GetString() == "f32.transformer.speed" && result.GetProperty("limit").GetDouble() > 0);
+    }
+
     [Theory]
+    [InlineData("--prompt", "bench", "decode", "--preset", "tiny", "--prompt", "3")]
     [InlineData("transformer, f, fu", "bench", "train", "--variants", "f,g")]
     [InlineData("kernels", "bench")]
     [InlineData("--rounds", "bench", "kernels", "--rounds", "0")]

@@ -33,7 +33,7 @@ internal static class EngineSamples
                 "gated" => With(new AttentionConfig { Heads = 2 }, new GatedLinearConfig { Gate = GateKind.Sigmoid }),
                 "mlp-no-bias" => With(new AttentionConfig { Heads = 2, Bias = false }, new MlpConfig { HiddenSize = 37, Bias = false }),
                 // The paper's zone of 0.01 multiplies rounding errors by up to 10^4, which would hide a mistake.
-                "cffn-clamp" => With(new AttentionConfig { Heads = 2 }, new CffnConfig { Ladders = new() { Count = 19, Depth = 5, Guard = new ClampGuard { Epsilon = 0.2 } } }),
+                "cffn-clamp" => With(new AttentionConfig { Heads = 2 }, new CffnConfig { Ladders = new() { Count = 19, Depth = 4, Guard = new ClampGuard { Epsilon = 0.5 } } }),
                 "cffn-bias" => With(new AttentionConfig { Heads = 2 }, new CffnConfig { Gate = GateKind.Sigmoid, Ladders = new() { Count = 3, Depth = 1, Bias = 1, Guard = new PositiveGuard() } }),
                 "cffn-ungated" => With(new AttentionConfig { Heads = 2 }, new CffnConfig { LinearOnGated = false, Ladders = new() { Count = 16, Depth = 3 } }),
                 "elementwise-smooth" => With(new AttentionConfig { Heads = 2 }, new CffnConfig { Ladders = new() { Count = 2, Depth = 3, Kind = LadderKind.Elementwise } }),
