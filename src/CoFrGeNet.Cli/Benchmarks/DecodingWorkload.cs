@@ -70,8 +70,8 @@ internal sealed class DecodingWorkload : IDisposable
                 size += Math.Pow(expected[i], 2);
             }
 
-            // Of the rounding of 8, 7 and 3 bits, what the layers make of it.
-            var allowed = type switch { "f32" => 1e-4, "bf16" => 0.02, "int8" => 0.03, _ => 0.4 };
+            // What twelve layers make of roundings to 8 bits, 7 below the largest weight of a row, and 3.
+            var allowed = type switch { "f32" => 1e-4, "bf16" => 0.02, "int8" => 0.08, _ => 0.5 };
             if (!(Math.Sqrt(error / size) <= allowed))
             {
                 throw new InvalidOperationException(FormattableString.Invariant($"{type}: the logits differ from the torch model's by {Math.Sqrt(error / size)} of their size; {allowed} is allowed."));
