@@ -82,20 +82,22 @@ internal static unsafe class Int8Product
         {
             var w = (sbyte*)matrix.Data + (output * matrix.RowBytes);
             var outputs = Math.Min(TileOutputs, end - output);
+            var next = (byte*)(output + TileOutputs < end ? w + (TileOutputs * matrix.RowBytes) : w);
             for (int row = 0, rows; row < call.Rows; row += rows)
             {
                 var x = call.Rounded + (row * (nint)stride);
                 rows = outputs == TileOutputs && call.Rows - row >= MostRows ? MostRows : 1;
                 if (rows == MostRows)
                 {
-                    FourRows(x, stride, w, matrix.RowBytes, vectors, sums);
-                    FourRows(x, stride, w + (4 * matrix.RowBytes), matrix.RowBytes, vectors, sums + 4);
+                    FourRows(x, stride, w, next, matrix.RowBytes, vectors, sums);
+                    FourRows(x, stride, w + (4 * matrix.RowBytes), next + (4 * matrix.RowBytes), matrix.RowBytes, vectors, sums + 4);
                 }
                 else
                 {
-                    OneRow(x, w, matrix.RowBytes, outputs, vectors, sums);
+                    OneRow(x, w, next, matrix.RowBytes, outputs, vectors, sums);
                 }
 
+                next = (byte*)w;
                 for (var i = 0; i < rows; i++)
                 {
                     var y = call.Y + ((row + i) * call.YStride) + output;
@@ -123,7 +125,7 @@ internal static unsafe class Int8Product
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void OneRow(short* x, sbyte* w, nint rowBytes, int outputs, int vectors, float* sums)
+    private static void OneRow(short* x, sbyte* w, byte* next, nint rowBytes, int outputs, int vectors, float* sums)
     {
         if (outputs < TileOutputs)
         {
@@ -145,6 +147,8 @@ internal static unsafe class Int8Product
         Vector512<int> s0 = default, s1 = default, s2 = default, s3 = default, s4 = default, s5 = default, s6 = default, s7 = default;
         for (nint k = 0; k < vectors; k += Vector)
         {
+            Ahead.Fetch(next, TileOutputs * Vector / Ahead.Line);
+            next += TileOutputs * Vector;
             var v = Vector512.Load(x + k);
             s0 = Add(s0, w + k, v);
             s1 = Add(s1, w1 + k, v);
@@ -161,7 +165,7 @@ internal static unsafe class Int8Product
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void FourRows(short* x, nint stride, sbyte* w, nint rowBytes, int vectors, float* sums)
+    private static void FourRows(short* x, nint stride, sbyte* w, byte* next, nint rowBytes, int vectors, float* sums)
     {
         short* x1 = x + stride, x2 = x1 + stride, x3 = x2 + stride;
         for (var j = 0; j < 4; j++, w += rowBytes)
@@ -169,6 +173,8 @@ internal static unsafe class Int8Product
             Vector512<int> a = default, b = default, c = default, d = default;
             for (nint k = 0; k < vectors; k += Vector)
             {
+                Ahead.Fetch(next, 1);
+                next += Vector;
                 var weights = Avx512BW.ConvertToVector512Int16(Vector256.Load(w + k));
                 a += Avx512BW.MultiplyAddAdjacent(weights, Vector512.Load(x + k));
                 b += Avx512BW.MultiplyAddAdjacent(weights, Vector512.Load(x1 + k));

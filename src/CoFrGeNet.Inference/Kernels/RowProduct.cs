@@ -44,6 +44,9 @@ internal static unsafe class RowProduct<TLanes>
         {
             var w = matrix.Data + (output * matrix.RowBytes);
             var outputs = Math.Min(TileOutputs, end - output);
+
+            // The next tile follows in memory; it is asked for while this one is read for the first rows.
+            var next = output + TileOutputs < end ? w + (TileOutputs * matrix.RowBytes) : w;
             for (var row = 0; row < call.Rows;)
             {
                 var x = call.X + (row * call.XStride);
@@ -51,15 +54,15 @@ internal static unsafe class RowProduct<TLanes>
                 switch (rows)
                 {
                     case MostRows:
-                        FourRows<TWeights>(x, call.XStride, w, matrix.RowBytes, vectors, sums);
-                        FourRows<TWeights>(x, call.XStride, w + (4 * matrix.RowBytes), matrix.RowBytes, vectors, sums + 4);
+                        FourRows<TWeights>(x, call.XStride, w, next, matrix.RowBytes, vectors, sums);
+                        FourRows<TWeights>(x, call.XStride, w + (4 * matrix.RowBytes), next + (4 * matrix.RowBytes), matrix.RowBytes, vectors, sums + 4);
                         break;
                     case >= 2:
                         rows = 2;
-                        TwoRows<TWeights>(x, call.XStride, w, matrix.RowBytes, vectors, sums);
+                        TwoRows<TWeights>(x, call.XStride, w, next, matrix.RowBytes, vectors, sums);
                         break;
                     default:
-                        OneRow<TWeights>(x, w, matrix.RowBytes, outputs, vectors, sums);
+                        OneRow<TWeights>(x, w, next, matrix.RowBytes, outputs, vectors, sums);
                         break;
                 }
 
@@ -69,6 +72,7 @@ internal static unsafe class RowProduct<TLanes>
                 }
 
                 row += rows;
+                next = w;
             }
         }
     }
@@ -95,6 +99,11 @@ internal static unsafe class RowProduct<TLanes>
         }
     }
 
+    // Cache lines that one register of each of some rows takes, at least one.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static int Lines<TWeights>(int rows)
+        where TWeights : struct, IWeightRow => Math.Max(1, rows * TLanes.Count * TWeights.Size / Ahead.Line);
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Store(in ProductCall call, int output, float value, float* y)
     {
@@ -103,7 +112,7 @@ internal static unsafe class RowProduct<TLanes>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void OneRow<TWeights>(float* x, byte* w, nint rowBytes, int outputs, int vectors, float* sums)
+    private static void OneRow<TWeights>(float* x, byte* w, byte* next, nint rowBytes, int outputs, int vectors, float* sums)
         where TWeights : struct, IWeightRow
     {
         if (outputs < TileOutputs)
@@ -126,6 +135,8 @@ internal static unsafe class RowProduct<TLanes>
         TLanes s0 = default, s1 = default, s2 = default, s3 = default, s4 = default, s5 = default, s6 = default, s7 = default;
         for (nint k = 0; k < vectors; k += TLanes.Count)
         {
+            Ahead.Fetch(next, Lines<TWeights>(TileOutputs));
+            next += TileOutputs * TLanes.Count * TWeights.Size;
             var v = TLanes.Load(x + k);
             s0 = TLanes.MultiplyAdd(TWeights.Load<TLanes>(w, k), v, s0);
             s1 = TLanes.MultiplyAdd(TWeights.Load<TLanes>(w1, k), v, s1);
@@ -142,7 +153,7 @@ internal static unsafe class RowProduct<TLanes>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void TwoRows<TWeights>(float* x, nint xStride, byte* w, nint rowBytes, int vectors, float* sums)
+    private static void TwoRows<TWeights>(float* x, nint xStride, byte* w, byte* next, nint rowBytes, int vectors, float* sums)
         where TWeights : struct, IWeightRow
     {
         for (var half = 0; half < TileOutputs; half += 4, w += 4 * rowBytes)
@@ -152,6 +163,8 @@ internal static unsafe class RowProduct<TLanes>
             TLanes a0 = default, a1 = default, a2 = default, a3 = default, b0 = default, b1 = default, b2 = default, b3 = default;
             for (nint k = 0; k < vectors; k += TLanes.Count)
             {
+                Ahead.Fetch(next, Lines<TWeights>(4));
+                next += 4 * TLanes.Count * TWeights.Size;
                 TLanes v = TLanes.Load(x + k), u = TLanes.Load(x1 + k);
                 var weights = TWeights.Load<TLanes>(w, k);
                 a0 = TLanes.MultiplyAdd(weights, v, a0);
@@ -173,7 +186,7 @@ internal static unsafe class RowProduct<TLanes>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void FourRows<TWeights>(float* x, nint xStride, byte* w, nint rowBytes, int vectors, float* sums)
+    private static void FourRows<TWeights>(float* x, nint xStride, byte* w, byte* next, nint rowBytes, int vectors, float* sums)
         where TWeights : struct, IWeightRow
     {
         float* x1 = x + xStride, x2 = x1 + xStride, x3 = x2 + xStride;
@@ -182,6 +195,8 @@ internal static unsafe class RowProduct<TLanes>
         TLanes c0 = default, c1 = default, c2 = default, c3 = default, d0 = default, d1 = default, d2 = default, d3 = default;
         for (nint k = 0; k < vectors; k += TLanes.Count)
         {
+            Ahead.Fetch(next, Lines<TWeights>(4));
+            next += 4 * TLanes.Count * TWeights.Size;
             TLanes a = TLanes.Load(x + k), b = TLanes.Load(x1 + k), c = TLanes.Load(x2 + k), d = TLanes.Load(x3 + k);
             var weights = TWeights.Load<TLanes>(w, k);
             a0 = TLanes.MultiplyAdd(weights, a, a0);

@@ -137,7 +137,7 @@ internal sealed unsafe class Pass : IDisposable
                 }
             }
 
-            Team.Shared.Run(_products, _products.PrepareRows(x, stride, singleRows, rounded, steps), threads);
+            Team.Shared.Run(_products, _products.PrepareRows(x, stride, singleRows, rounded, steps, threads), threads);
             Arena.Release(mark);
         }
 

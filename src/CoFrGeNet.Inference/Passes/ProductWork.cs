@@ -8,9 +8,6 @@ internal sealed unsafe class ProductWork : Work
     // One level of ladders each, and a linear map beside them.
     private const int MostProducts = ContinuedFractions.LadderRange.MaxDepth + 1;
 
-    // Few enough to cost nothing, enough that a slower thread is not waited for.
-    private const int PiecesOfRows = 32;
-
     private readonly EngineKernels _kernels;
     private readonly Matrix?[] _matrices = new Matrix?[MostProducts];
     private readonly nint[] _biases = new nint[MostProducts];
@@ -72,13 +69,14 @@ internal sealed unsafe class ProductWork : Work
 
     /// <summary>Prepares the multiplication of few rows.</summary>
     /// <returns>Number of pieces.</returns>
-    public int PrepareRows(float* x, nint xStride, int rows, short* rounded, float* steps)
+    public int PrepareRows(float* x, nint xStride, int rows, short* rounded, float* steps, int threads)
     {
         _x = x;
         _rounded = rounded;
         _steps = steps;
         (_stage, _xStride, _firstRow, _rows) = (Stage.Rows, xStride, 0, rows);
-        return Cut(EngineKernels.RowTileOutputs, PiecesOfRows);
+        // Enough that a slower thread is not waited for; fewer, since the first weights of a piece are not asked for ahead.
+        return Cut(EngineKernels.RowTileOutputs, 4 * threads);
     }
 
     /// <summary>Prepares the copying of many rows to panels.</summary>
