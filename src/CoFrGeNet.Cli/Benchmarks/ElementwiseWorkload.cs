@@ -15,13 +15,14 @@ internal sealed class ElementwiseWorkload : LadderWorkload
 
     /// <summary>Draws gate and weights.</summary>
     /// <param name="tokens">N.</param>
-    public ElementwiseWorkload(int tokens)
+    /// <param name="device">Where they lie.</param>
+    public ElementwiseWorkload(int tokens, Device device)
     {
         _tokens = tokens;
-        _g = randn(tokens, Width).requires_grad_(true);
-        _levels = randn(Depth, Ladders, Width).requires_grad_(true);
-        _combine = randn(Ladders, Width).requires_grad_(true);
-        _upstream = randn(tokens, Width);
+        _g = randn(tokens, Width, device: device).requires_grad_(true);
+        _levels = randn(Depth, Ladders, Width, device: device).requires_grad_(true);
+        _combine = randn(Ladders, Width, device: device).requires_grad_(true);
+        _upstream = randn(tokens, Width, device: device);
     }
 
     /// <summary>

@@ -13,28 +13,39 @@ internal sealed class KernelsBenchmark : Verb
     /// <summary>Creates the subcommand.</summary>
     /// <param name="console">Where it writes.</param>
     public KernelsBenchmark(ToolConsole console)
-        : base("kernels", "Time ladders: fused kernels against nested division and composed tensor operations", console) => Accept(_rounds, _tokens, _torch.Threads);
+        : base("kernels", "Time ladders: fused kernels against nested division and composed tensor operations", console) => Accept([_rounds, _tokens, .. _torch.Options]);
 
     /// <inheritdoc/>
     protected override int Run(ParseResult arguments)
     {
         int rounds = Positive(arguments, _rounds), tokens = Positive(arguments, _tokens);
-        _torch.StartOnCpu(arguments);
+        var device = _torch.Start(arguments);
+        var isOnCpu = device.type == DeviceType.CPU;
         var threads = torch.get_num_threads();
         torch.manual_seed(1);
-        var copy = MachineLimits.CopyBandwidth(threads);
-        var peak = MachineLimits.FusedMultiplyAddPeak(threads);
+        var copy = isOnCpu ? MachineLimits.CopyBandwidth(threads) : MachineLimits.CopyBandwidth(device);
         var report = new BenchmarkReport();
         report.Add("limit.copy", copy / 1e9, "GB/s");
-        report.Add("limit.multiplyAdd", peak / 1e9, "GFLOP/s");
-        using (var work = new ElementwiseWorkload(tokens))
+
+        // What a device could do from its registers alone is not measured.
+        var peak = isOnCpu ? MachineLimits.FusedMultiplyAddPeak(threads) : double.NaN;
+        if (isOnCpu)
+        {
+            report.Add("limit.multiplyAdd", peak / 1e9, "GFLOP/s");
+        }
+
+        using (var work = new ElementwiseWorkload(tokens, device))
         {
             var seconds = Time("elementwise", work, rounds, report);
-            AddShare(report, "elementwise.fmaShare", "elementwise.fused.operations", work.Operations / seconds, peak, "GFLOP/s");
+            if (isOnCpu)
+            {
+                AddShare(report, "elementwise.fmaShare", "elementwise.fused.operations", work.Operations / seconds, peak, "GFLOP/s");
+            }
+
             AddShare(report, "elementwise.bandwidthShare", "elementwise.fused.bytes", work.ForwardBackwardBytes / seconds, copy, "GB/s");
         }
 
-        using (var work = new ProjectedWorkload(tokens))
+        using (var work = new ProjectedWorkload(tokens, device))
         {
             var seconds = Time("projected", work, rounds, report);
             AddShare(report, "projected.bandwidthShare", "projected.fused.bytes", work.ForwardBackwardBytes / seconds, copy, "GB/s");
@@ -42,7 +53,7 @@ internal sealed class KernelsBenchmark : Verb
 
         if (IsJson(arguments))
         {
-            WriteJson(report.Document(new { Tokens = tokens, Threads = threads, Rounds = rounds }));
+            WriteJson(report.Document(new { Tokens = tokens, Threads = threads, Rounds = rounds, Device = device.ToString() }));
         }
         else
         {

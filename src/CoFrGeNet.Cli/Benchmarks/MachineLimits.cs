@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using CoFrGeNet.Simd;
+using TorchSharp;
 
 namespace CoFrGeNet.Cli;
 
@@ -49,6 +50,19 @@ internal static unsafe class MachineLimits
         {
             NativeMemory.AlignedFree(memory);
         }
+    }
+
+    /// <summary>Bytes read and written a second by a copy in a CUDA device's memory: the best of several rounds.</summary>
+    /// <param name="device">The device.</param>
+    public static double CopyBandwidth(torch.Device device)
+    {
+        using var source = torch.zeros(CopyBytes, dtype: torch.ScalarType.Byte, device: device);
+        using var target = torch.empty_like(source);
+        return 2.0 * CopyBytes / Best(7, 1, _ =>
+        {
+            target.copy_(source);
+            torch.cuda.synchronize();
+        });
     }
 
     /// <summary>Float32 operations a second (a fused multiply-add is two) from registers alone, on all threads: the best of several rounds.</summary>

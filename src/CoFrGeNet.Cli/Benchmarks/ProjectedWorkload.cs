@@ -12,11 +12,12 @@ internal sealed class ProjectedWorkload : LadderWorkload
 
     /// <summary>Draws the partial denominators.</summary>
     /// <param name="tokens">N.</param>
-    public ProjectedWorkload(int tokens)
+    /// <param name="device">Where they lie.</param>
+    public ProjectedWorkload(int tokens, Device device)
     {
         _tokens = tokens;
-        _a = randn(tokens, Depth, Width).requires_grad_(true);
-        _upstream = randn(tokens, Width);
+        _a = randn(tokens, Depth, Width, device: device).requires_grad_(true);
+        _upstream = randn(tokens, Width, device: device);
     }
 
     /// <summary>What forward must read and write: a and f.</summary>
