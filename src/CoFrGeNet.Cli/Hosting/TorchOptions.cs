@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Diagnostics;
 using CoFrGeNet.Torch.Native;
 using TorchSharp;
 
@@ -30,7 +31,14 @@ internal sealed class TorchOptions
     public torch.Device Start(ParseResult arguments)
     {
         StartOnCpu(arguments);
-        return Device(arguments.GetValue(_device)!);
+        var device = Device(arguments.GetValue(_device)!);
+        if (device.type != DeviceType.CPU)
+        {
+            // Kernels that cannot be used are replaced by slower operations, which shall not happen in silence.
+            Trace.Listeners.Add(new TextWriterTraceListener(arguments.InvocationConfiguration.Error) { Filter = new EventTypeFilter(SourceLevels.Warning) });
+        }
+
+        return device;
     }
 
     /// <summary>--threads alone, for verbs that compute on the CPU only; they call <see cref="StartOnCpu"/>.</summary>

@@ -1,5 +1,6 @@
 using CoFrGeNet.Configuration;
 using CoFrGeNet.Kernels;
+using CoFrGeNet.Torch.Cuda;
 using CoFrGeNet.Torch.Native;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -9,18 +10,19 @@ namespace CoFrGeNet.Torch;
 // Dimensions: ... = any leading dimensions, p = width, d = depth, L = number of ladders.
 
 /// <summary>
-/// Elementwise ladders with the sum over them as one differentiable operation on the CPU, y = sum over l of V_l f(w_l1 g + b_l1, ..), by
-/// <see cref="ElementwiseLadders"/>: nothing larger than g is kept or made.
+/// Elementwise ladders with the sum over them as one differentiable operation, y = sum over l of V_l f(w_l1 g + b_l1, ..), by
+/// <see cref="ElementwiseLadders"/> on the CPU and <see cref="CudaElementwiseLadders"/> on CUDA devices: nothing larger than g is kept or made.
 /// </summary>
 internal static unsafe class ElementwiseFunction
 {
-    /// <summary>Whether the kernel can stand in for composed tensor operations.</summary>
-    public static bool CanRun(Tensor g, Tensor combine, Tensor level, OutputRange? outputs)
+    /// <summary>Whether a kernel can stand in for composed tensor operations.</summary>
+    public static bool CanRun(Tensor g, Tensor combine, Tensor level, OutputRange? outputs, int depth, PoleGuard guard)
     {
         // Clipping stops gradients, which the kernel's backward pass knows nothing of.
         bool isDifferentiated = is_grad_enabled() && (g.requires_grad || combine.requires_grad || level.requires_grad);
-        return FusedLadders.CanRun(g) && combine.dtype == ScalarType.Float32 && level.dtype == ScalarType.Float32
-            && (outputs is null || (outputs.CanFuse(combine, combine.numel()) && (outputs.training || !isDifferentiated)));
+        return combine.dtype == ScalarType.Float32 && level.dtype == ScalarType.Float32
+            && (outputs is null || (outputs.CanFuse(combine, combine.numel()) && (outputs.training || !isDifferentiated)))
+            && (CudaLadders.For(g)?.CanRunElementwise(g, depth, guard) ?? FusedLadders.CanRun(g));
     }
 
     /// <summary>y [..., p], float32.</summary>
@@ -57,8 +59,7 @@ internal static unsafe class ElementwiseFunction
     {
         using DisposeScope scope = NewDisposeScope();
         Tensor upstream = gradY.to_type(ScalarType.Float32).contiguous();
-        Tensor[] gradients = [.. inputs.Select(input => empty(input.shape, dtype: input.dtype))];
-        ElementwiseSize size = Size(inputs);
+        Tensor[] gradients = [.. inputs.Select(input => empty(input.shape, dtype: input.dtype, device: input.device))];
         if (inputs[0].numel() == 0)
         {
             foreach (Tensor gradient in gradients)
@@ -66,10 +67,14 @@ internal static unsafe class ElementwiseFunction
                 gradient.zero_();
             }
         }
+        else if (CudaLadders.For(inputs[0]) is { } cuda)
+        {
+            gradients = cuda.TryBackward(inputs, guard, upstream, gradients) ? gradients : ComposedElementwise.Backward(inputs, guard, upstream);
+        }
         else
         {
             ElementwiseLadders.Backward(
-                size,
+                Size(inputs),
                 TensorMemory.Pointer(inputs[0]),
                 TensorMemory.ElementTypeOf(inputs[0]),
                 Weights(inputs),
@@ -90,6 +95,11 @@ internal static unsafe class ElementwiseFunction
 
     private static Tensor Forward(Tensor[] inputs, PoleGuard guard, PoleStatistics? statistics, OutputRange? outputs)
     {
+        if (CudaLadders.For(inputs[0]) is { } cuda)
+        {
+            return cuda.Forward(inputs, guard, statistics, outputs) ?? ComposedElementwise.Forward(inputs, guard, statistics, outputs);
+        }
+
         ElementwiseSize size = Size(inputs);
         Tensor y = empty(inputs[0].shape, dtype: ScalarType.Float32);
         if (y.numel() == 0)
@@ -113,17 +123,19 @@ internal static unsafe class ElementwiseFunction
         return y;
     }
 
-    private static ElementwiseSize Size(IReadOnlyList<Tensor> inputs)
+    /// <summary>The sizes of g [..., p] and w [d, L, p].</summary>
+    internal static ElementwiseSize Size(IReadOnlyList<Tensor> inputs)
     {
         long width = inputs[0].size(-1);
         return new ElementwiseSize(width == 0 ? 0 : inputs[0].numel() / width, (int)width, (int)inputs[1].size(0), (int)inputs[1].size(1));
     }
 
-    private static ElementwiseWeights Weights(IReadOnlyList<Tensor> inputs) => new()
+    /// <summary>Where w, V and perhaps b lie, or their gradients.</summary>
+    internal static ElementwiseWeights Weights(IReadOnlyList<Tensor> inputs) => new()
     {
-        Levels = (float*)TensorMemory.Pointer(inputs[1]),
-        Combine = (float*)TensorMemory.Pointer(inputs[2]),
-        Biases = inputs.Count > 3 ? (float*)TensorMemory.Pointer(inputs[3]) : null,
+        Levels = (float*)TensorMemory.Address(inputs[1]),
+        Combine = (float*)TensorMemory.Address(inputs[2]),
+        Biases = inputs.Count > 3 ? (float*)TensorMemory.Address(inputs[3]) : null,
     };
 
     private static void Check(Tensor g, Tensor levels, Tensor? biases, Tensor combine)

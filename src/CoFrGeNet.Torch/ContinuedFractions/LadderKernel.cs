@@ -1,5 +1,6 @@
 using CoFrGeNet.Configuration;
 using CoFrGeNet.ContinuedFractions;
+using CoFrGeNet.Torch.Cuda;
 
 namespace CoFrGeNet.Torch;
 
@@ -14,12 +15,12 @@ internal static class LadderKernel
     /// <summary>f [..., L] of a [..., d, L], in a's type; widens or is clipped to the outputs' range where one is given.</summary>
     public static Tensor Forward(Tensor a, PoleGuard guard, LadderRange range, PoleStatistics? statistics, OutputRange? outputs = null)
     {
-        bool isFused = FusedLadders.CanRun(a);
-        bool isRangeFused = isFused && outputs is not null && outputs.CanFuse(a, a.size(-1));
-        Tensor f = isFused
-            ? FusedLadders.Forward(a, guard, statistics, isRangeFused ? outputs : null)
-            : ComposedLadders.Forward(a, guard, range, statistics);
-        if (outputs is null || isRangeFused)
+        OutputRange? fusedOutputs = outputs is not null && outputs.CanFuse(a, a.size(-1)) ? outputs : null;
+        Tensor? fused = CudaLadders.For(a) is { } cuda ? cuda.Forward(a, guard, statistics, fusedOutputs)
+            : FusedLadders.CanRun(a) ? FusedLadders.Forward(a, guard, statistics, fusedOutputs)
+            : null;
+        Tensor f = fused ?? ComposedLadders.Forward(a, guard, range, statistics);
+        if (outputs is null || (fused is not null && fusedOutputs is not null))
         {
             return f;
         }
@@ -32,5 +33,7 @@ internal static class LadderKernel
 
     /// <summary>The gradient for a [..., d, L], given the gradient for f [..., L]; in a's type.</summary>
     public static Tensor Backward(Tensor a, PoleGuard guard, LadderRange range, Tensor gradOutput) =>
-        FusedLadders.CanRun(a) ? FusedLadders.Backward(a, guard, gradOutput) : ComposedLadders.Backward(a, guard, range, gradOutput);
+        CudaLadders.For(a) is { } cuda ? cuda.Backward(a, guard, gradOutput) ?? ComposedLadders.Backward(a, guard, range, gradOutput)
+        : FusedLadders.CanRun(a) ? FusedLadders.Backward(a, guard, gradOutput)
+        : ComposedLadders.Backward(a, guard, range, gradOutput);
 }

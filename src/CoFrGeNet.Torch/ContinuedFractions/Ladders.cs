@@ -83,7 +83,7 @@ public sealed class Ladders : nn.Module<Tensor, Tensor>, ILadderLayer
     internal Tensor Combine(Tensor x, Tensor combine)
     {
         using var scope = NewDisposeScope();
-        if (!ElementwiseFunction.CanRun(x, combine, _levels[0], _range))
+        if (!ElementwiseFunction.CanRun(x, combine, _levels[0], _range, _config.Depth, _config.Guard))
         {
             var z = forward(x);
             return (z.view([.. z.shape[..^1], _config.Count, _width]) * combine).sum(-2).MoveToOuterDisposeScope();

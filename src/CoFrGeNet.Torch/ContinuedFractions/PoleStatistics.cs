@@ -80,6 +80,24 @@ public sealed class PoleStatistics : IDisposable
         _maxOutput = Math.Max(_maxOutput, seen.MaxOutput);
     }
 
+    /// <summary>
+    /// Counts what a kernel on another device has seen or will have by the time its stream gets there: number of guarded denominators, smallest |K_d| and
+    /// largest |f|, each 0-dimensional.
+    /// </summary>
+    internal void Add(long count, Tensor guarded, Tensor minDenominator, Tensor maxOutput)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        _count += count;
+        if (_pendingMin is not null && (_pendingMin.device != minDenominator.device || _pendingMin.dtype != minDenominator.dtype))
+        {
+            ReadBack();
+        }
+
+        Replace(ref _pendingGuarded, guarded.alias(), static (x, y) => x.add(y));
+        Replace(ref _pendingMin, minDenominator.alias(), static (x, y) => minimum(x, y));
+        Replace(ref _pendingMax, maxOutput.alias(), static (x, y) => maximum(x, y));
+    }
+
     /// <summary>Counts scale K_d, [..., L], whose guarded zone is <paramref name="scaledEpsilon"/> wide.</summary>
     internal void AddDenominators(Tensor denominators, double scaledEpsilon, double scale)
     {

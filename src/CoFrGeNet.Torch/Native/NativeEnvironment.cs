@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
+using CoFrGeNet.Torch.Cuda;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -28,6 +29,11 @@ public static class NativeEnvironment
         checks.Add(libtorch.Status == NativeCheckStatus.Failed
             ? new NativeCheck("CUDA", NativeCheckStatus.Warning, "not looked for, since libtorch does not load", libtorch.Fix)
             : Guard("CUDA", CheckCuda));
+        if (libtorch.Status != NativeCheckStatus.Failed)
+        {
+            checks.Add(Guard("CUDA kernels", CheckCudaKernels));
+        }
+
         checks.Add(Guard("Memory", CheckMemory));
         checks.Add(Guard("Disk, current folder", () => CheckDisk(Environment.CurrentDirectory)));
         checks.Add(Guard("Disk, temporary files", () => CheckDisk(Path.GetTempPath())));
@@ -121,6 +127,15 @@ public static class NativeEnvironment
 
     private static NativeCheck CheckCuda() => new("CUDA", NativeCheckStatus.Ok,
         cuda.is_available() ? $"{cuda.device_count()} devices" : "none; computing on the CPU (build with -p:TorchBackend=cuda for a GPU)");
+
+    private static NativeCheck CheckCudaKernels()
+    {
+        (bool works, string found) = CudaLadders.Probe();
+        return works ? new("CUDA kernels", NativeCheckStatus.Ok, found)
+            : !cuda.is_available() ? new("CUDA kernels", NativeCheckStatus.Ok, $"none; {found}")
+            : new("CUDA kernels", NativeCheckStatus.Warning, $"ladders are composed of tensor operations: {found}",
+                "Have NVIDIA's run-time compiler (NVRTC) where it is found: beside libtorch, in a CUDA toolkit (CUDA_HOME) or in a Python environment (VIRTUAL_ENV).");
+    }
 
     private static NativeCheck CheckMemory()
     {

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace CoFrGeNet.Torch.Native;
 
-/// <summary>Where the elements of CPU tensors lie, for kernels of our own.</summary>
+/// <summary>Where the elements of tensors lie, for kernels of our own.</summary>
 public static unsafe partial class TensorMemory
 {
     // Whoever asks for memory is about to run a kernel.
@@ -36,6 +36,9 @@ public static unsafe partial class TensorMemory
         // Not TorchSharp's spans, which end at 2^31 bytes.
         return (void*)Data(tensor.Handle);
     }
+
+    /// <summary>The first element of a tensor of any strides, on the device that it lies on. The tensor must stay alive while the address is used.</summary>
+    internal static void* Address(Tensor tensor) => (void*)Data(tensor.Handle);
 
     /// <summary>The type of a tensor's elements, float32 or bfloat16.</summary>
     internal static ElementType ElementTypeOf(Tensor tensor) => tensor.dtype == ScalarType.BFloat16 ? ElementType.BFloat16 : ElementType.Float32;

@@ -189,35 +189,11 @@ public unsafe class ProjectedLaddersTests
 
     private static void Check(int rows, int depth, int ladders, bool isLevelOutermost, PoleGuard guard, SimdWidth width, int threads, bool isAtEnd)
     {
-        long n = (long)rows * ladders;
-        LadderLayout layout = isLevelOutermost
-            ? new LadderLayout(rows, depth, ladders, ladders, n)
-            : new LadderLayout(rows, depth, ladders, (long)depth * ladders, ladders);
-        using GuardedMemory a = new(n * depth * sizeof(float), isAtEnd), f = new(n * sizeof(float), isAtEnd);
-        using GuardedMemory g = new(n * sizeof(float), isAtEnd), gradient = new(n * depth * sizeof(float), isAtEnd);
-        KernelSamples.Fill(a.Floats, depth, withHard: false);
-        KernelSamples.Fill(g.Floats, depth + 100, withHard: false);
-        ProjectedLadders.Forward(layout, a.Pointer, f.Pointer, ElementType.Float32, guard, null, threads, width);
-        ProjectedLadders.Backward(layout, a.Pointer, g.Pointer, gradient.Pointer, layout, ElementType.Float32, guard, threads, width);
-        var exact = new double[depth];
-        for (int i = 0; i < n; i++)
-        {
-            for (int k = 0; k < depth; k++)
-            {
-                exact[k] = a.Floats[Index(i, k)];
-            }
-
-            var expected = new LadderExpectation(exact, guard);
-            Assert.True(expected.IsValue(f.Floats[i]), $"d = {depth}, f[{i}] = {f.Floats[i]}, expected {expected.Value}");
-            for (int k = 0; k < depth; k++)
-            {
-                float derivative = gradient.Floats[Index(i, k)];
-                Assert.True(
-                    expected.IsDerivative(k, derivative, g.Floats[i]), $"d = {depth}, df/da_{k + 1}[{i}] = {derivative}, expected {expected.Derivatives[k] * g.Floats[i]}");
-            }
-        }
-
-        int Index(int i, int k) => (int)((i / ladders * layout.RowStride) + (k * layout.LevelStride) + (i % ladders));
+        using var data = new ProjectedSample(rows, depth, ladders, isLevelOutermost, isAtEnd);
+        LadderLayout layout = data.Layout;
+        ProjectedLadders.Forward(layout, data.A.Pointer, data.F.Pointer, ElementType.Float32, guard, null, threads, width);
+        ProjectedLadders.Backward(layout, data.A.Pointer, data.GradF.Pointer, data.GradA.Pointer, layout, ElementType.Float32, guard, threads, width);
+        data.Require(guard);
     }
 
     // |K_2| in float64, after the guard's change of the partial denominators.

@@ -6,11 +6,17 @@ namespace CoFrGeNet.Torch.Tests.ContinuedFractions;
 
 // Dimensions: n = rows (tokens), d = depth, L = number of ladders.
 
-public sealed class FusedLaddersTests : IDisposable
+public class FusedLaddersTests : IDisposable
 {
     public static TheoryData<string> Guards => ["clamp", "smooth", "smooth-narrow", "positive"];
 
-    public void Dispose() => LadderFunction.Backend = LadderBackend.Fused;
+    public void Dispose()
+    {
+        Dispose(true);
+        GC.SuppressFinalize(this);
+    }
+
+    protected virtual void Dispose(bool disposing) => LadderFunction.Backend = LadderBackend.Fused;
 
     [Theory]
     [MemberData(nameof(Guards))]

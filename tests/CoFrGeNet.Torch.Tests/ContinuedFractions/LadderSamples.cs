@@ -41,6 +41,38 @@ internal static class LadderSamples
         return leaf.grad!.alias();
     }
 
+    /// <summary>Output, gradients and buffers, on the CPU, of one forward and backward pass of a feed-forward whose weights and input are given by formulas.</summary>
+    /// <param name="config">The feed-forward.</param>
+    /// <param name="device">Where it runs.</param>
+    /// <param name="between">What happens between the two; afterwards comes another forward pass, whose output it is.</param>
+    public static Dictionary<string, Tensor> Step(CffnConfig config, Device device, Action? between = null)
+    {
+        const int width = 33;
+        using var cffn = new Cffn(width, config, new ModuleOptions { Device = device });
+        FormulaWeights.Fill(cffn, 0.4);
+        Tensor x = FormulaWeights.Input(4, 9, width).to(device).detach().requires_grad_(true);
+        Tensor y = cffn.forward(x);
+        between?.Invoke();
+        (y * FormulaWeights.Input(4, 9, width).to(device)).sum().backward();
+        using (no_grad())
+        {
+            y = cffn.forward(x);
+        }
+
+        var results = new Dictionary<string, Tensor> { ["y"] = y.cpu(), ["dx"] = x.grad!.cpu() };
+        foreach ((string name, Tensor value) in cffn.named_parameters())
+        {
+            results["d " + name] = value.grad!.cpu().clone();
+        }
+
+        foreach ((string name, Tensor value) in cffn.named_buffers())
+        {
+            results[name] = value.cpu().clone();
+        }
+
+        return results;
+    }
+
     /// <summary>The largest |x - y| / (|y| + floor).</summary>
     public static double Deviation(Tensor x, Tensor y, double floor = 0)
     {
