@@ -1,4 +1,4 @@
 using CoFrGeNet.Cli;
 
-using var interruption = Interruption.Listen(Console.Error);
+using var interruption = Interruption.Listen(RankedRun.IsFollower ? TextWriter.Null : Console.Error);
 return Tool.Run(args, ToolConsole.OfProcess(interruption.Token));

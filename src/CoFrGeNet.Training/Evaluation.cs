@@ -26,8 +26,10 @@ public static class Evaluation
     /// <param name="text">The held-out tokens.</param>
     /// <param name="sequenceLength">Window length in tokens.</param>
     /// <param name="mostTokens">Most tokens to read.</param>
-    public static EvaluationResult Run(LanguageModel model, Data.ITokenSequence text, int sequenceLength, long mostTokens)
+    /// <param name="ranks">The processes that share the work, all with the same model; null: this one alone.</param>
+    public static EvaluationResult Run(LanguageModel model, Data.ITokenSequence text, int sequenceLength, long mostTokens, RankGroup? ranks = null)
     {
+        ranks ??= RankGroup.Single;
         var source = new BatchSource(text, sequenceLength, "validation");
         var windows = Math.Min(source.WindowCount, Math.Max(1, mostTokens / sequenceLength));
         var size = Math.Max(1, TokensAPass / sequenceLength);
@@ -35,21 +37,28 @@ public static class Evaluation
         model.eval();
         try
         {
-            using var quiet = inference_mode();
-            double sum = 0;
-            for (long first = 0; first < windows; first += size)
-            {
-                using var scope = NewDisposeScope();
-                var numbers = Enumerable.Range(0, (int)Math.Min(size, windows - first)).Select(i => first + i).ToArray();
-                var (inputs, targets) = source.Batch(numbers, model.Device);
-                sum += model.Loss(inputs, targets).item<float>() * numbers.Length;
-            }
-
-            return new EvaluationResult(sum / windows, (double)text.Count / text.TextBytes, windows * sequenceLength);
+            var sum = SumOfLosses(model, source, windows, size, ranks);
+            return new EvaluationResult(ranks.AllReduce([sum])[0] / windows, (double)text.Count / text.TextBytes, windows * sequenceLength);
         }
         finally
         {
             model.train(training);
         }
+    }
+
+    // Of this rank's share of the batches.
+    private static double SumOfLosses(LanguageModel model, BatchSource source, long windows, int size, RankGroup ranks)
+    {
+        using var quiet = inference_mode();
+        double sum = 0;
+        for (long first = (long)ranks.Rank * size; first < windows; first += (long)size * ranks.Size)
+        {
+            using var scope = NewDisposeScope();
+            var numbers = Enumerable.Range(0, (int)Math.Min(size, windows - first)).Select(i => first + i).ToArray();
+            var (inputs, targets) = source.Batch(numbers, model.Device);
+            sum += model.Loss(inputs, targets).item<float>() * numbers.Length;
+        }
+
+        return sum;
     }
 }

@@ -18,7 +18,9 @@ public sealed class RunFolder
         "checkpoints", ConfigFile, "final", "loss.png", "metrics.jsonl", "quickstart.json", "result.json", RunLock.FileName, "sample.txt", "tensorboard",
     };
 
-    private RunFolder(string path)
+    /// <summary>Names the folder of a run, whether it is there or not.</summary>
+    /// <param name="path">Where it is.</param>
+    internal RunFolder(string path)
     {
         FullPath = Path.GetFullPath(path);
         Checkpoints = new CheckpointFolder(FullPath);

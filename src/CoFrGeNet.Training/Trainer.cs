@@ -24,6 +24,9 @@ public sealed class Trainer : IDisposable
     private readonly DyadicSchedule? _dyadic;
     private readonly SpikeRule _spikes;
     private readonly IReadOnlyList<(string Name, ILadderLayer Layer)> _ladderLayers;
+    private readonly RankGroup _ranks;
+    private readonly DataParallel _parallel;
+    private readonly bool _saves;
     private readonly int _sequencesPerStep;
     private readonly int _microBatch;
     private int _step;
@@ -40,10 +43,12 @@ public sealed class Trainer : IDisposable
     /// <param name="folder">Where checkpoints go; null: none are written.</param>
     /// <param name="observer">Hears of every step; null: nobody does.</param>
     /// <param name="device">Where the model lives; null: the CPU.</param>
+    /// <param name="ranks">The processes that train together, each with a trainer of the same run; null: this one alone. The first one reads and writes the folder.</param>
     /// <exception cref="UserErrorException">The configuration is not valid or does not fit the text.</exception>
-    public Trainer(RunConfig config, TextData data, RunFolder? folder = null, ITrainingObserver? observer = null, Device? device = null)
+    public Trainer(RunConfig config, TextData data, RunFolder? folder = null, ITrainingObserver? observer = null, Device? device = null, RankGroup? ranks = null)
     {
-        CheckFit(config, data);
+        _ranks = ranks ?? RankGroup.Single;
+        CheckFit(config, data, _ranks.Size);
         _config = config;
         _data = data;
         _folder = folder;
@@ -51,7 +56,7 @@ public sealed class Trainer : IDisposable
         var training = config.Training;
         var length = training.ResolveSequenceLength(config.Model);
         _sequencesPerStep = training.TokensPerStep / length;
-        _microBatch = training.ResolveMicroBatch(config.Model);
+        _microBatch = DataParallel.MicroBatch(config, _ranks.Size);
         _windows = new TrainingWindows(data, length, training.Seed);
         manual_seed(training.Seed);
         Model = new LanguageModel(config.Model, device)
@@ -60,8 +65,10 @@ public sealed class Trainer : IDisposable
             CheckpointBlocks = training.CheckpointBlocks,
         };
         var groups = ComponentGroup.Of(Model);
-        _optimizer = new AdamW(groups, training);
-        _clipper = new GradientClipper(groups, training.ComponentClipNorm, training.ClipNorm);
+        _parallel = new DataParallel(_ranks, Model, groups, training);
+        _saves = _ranks.Any(_ranks.IsFirst && folder is not null);
+        _optimizer = new AdamW(groups, training, _parallel.Shares);
+        _clipper = new GradientClipper(groups, training.ComponentClipNorm, training.ClipNorm, _parallel.Shares);
         _learningRate = new LearningRateSchedule(training);
         _dyadic = training.LadderSchedule == LadderSchedule.Dyadic ? new DyadicSchedule(Model, training.Steps) : null;
         _spikes = new SpikeRule(training.Spikes);
@@ -83,16 +90,24 @@ public sealed class Trainer : IDisposable
     /// <summary>Training tokens a second since the start or the resume, evaluation and checkpoints left out.</summary>
     public double TokensPerSecond { get; private set; }
 
+    /// <summary>What sending gradients cost; null in a single process.</summary>
+    public CommunicationTime? Communication => _parallel.Time;
+
+    /// <summary>Bytes of the optimizer's state in this process.</summary>
+    public long OptimizerBytes => _optimizer.StateBytes;
+
     /// <summary>The last evaluation, or null.</summary>
     public EvaluationResult? LastEvaluation { get; private set; }
 
     /// <summary>Checks a run against its text, before a folder is made for it or a model is built.</summary>
     /// <param name="config">The run.</param>
     /// <param name="data">Its text.</param>
+    /// <param name="ranks">Number of processes that train together.</param>
     /// <exception cref="UserErrorException">The configuration is not valid or does not fit the text.</exception>
-    public static void CheckFit(RunConfig config, TextData data)
+    public static void CheckFit(RunConfig config, TextData data, int ranks = 1)
     {
         config.Validate();
+        DataParallel.CheckFit(config, ranks);
         if (data.Tokenizer.VocabularySize > config.Model.VocabularySize)
         {
             throw new UserErrorException(
@@ -109,7 +124,8 @@ public sealed class Trainer : IDisposable
     /// <exception cref="UserErrorException">There are checkpoints, and none is intact.</exception>
     public bool Resume()
     {
-        if (_folder?.Checkpoints.LoadNewest(Model, _optimizer, message => _observer?.OnMessage(_step, message), CheckText) is not { } state)
+        var state = _saves ? _parallel.Resume(_optimizer, restore => _folder!.Checkpoints.LoadNewest(Model, restore, message => _observer?.OnMessage(_step, message), CheckText)) : null;
+        if (state is null)
         {
             return false;
         }
@@ -132,12 +148,26 @@ public sealed class Trainer : IDisposable
     /// <exception cref="TrainingFailedException">The loss is not a finite number; the last checkpoint is intact.</exception>
     public bool Run(int? until = null, CancellationToken stop = default)
     {
+        try
+        {
+            return RunSteps(until, stop);
+        }
+        catch (TrainingFailedException error) when (error is not CommunicationFailedException)
+        {
+            // Found from figures that are equal on all ranks, so that all of them are here.
+            throw _ranks.Agreed(error);
+        }
+    }
+
+    private bool RunSteps(int? until, CancellationToken stop)
+    {
         var training = _config.Training;
         var last = Math.Min(until ?? training.Steps, training.Steps);
         Model.train();
         var clock = new Stopwatch();
         var started = _step;
-        while (_step < last && !stop.IsCancellationRequested)
+        // A signal to one rank stops all at the same step.
+        while (_step < last && !_ranks.Any(stop.IsCancellationRequested))
         {
             clock.Start();
             var progress = TrainStep();
@@ -195,6 +225,7 @@ public sealed class Trainer : IDisposable
     {
         _windows.Dispose();
         _optimizer.Dispose();
+        _parallel.Dispose();
         Model.Dispose();
     }
 
@@ -207,8 +238,11 @@ public sealed class Trainer : IDisposable
         }
     }
 
-    private EvaluationResult Measure() => Evaluation.Run(
-        Model, _data.Validation, _config.Training.ResolveSequenceLength(_config.Model), _config.Training.EvaluationTokens);
+    private EvaluationResult Measure()
+    {
+        _parallel.ShareRanges();
+        return Evaluation.Run(Model, _data.Validation, _config.Training.ResolveSequenceLength(_config.Model), _config.Training.EvaluationTokens, _ranks);
+    }
 
     private TrainingProgress TrainStep()
     {
@@ -237,6 +271,7 @@ public sealed class Trainer : IDisposable
         if (skipped is null)
         {
             _optimizer.Step(learningRate);
+            _parallel.CompleteUpdate();
         }
         else
         {
@@ -285,20 +320,30 @@ public sealed class Trainer : IDisposable
 
     private double AccumulateGradients()
     {
-        var parts = _sequencesPerStep / _microBatch;
+        var share = _sequencesPerStep / _ranks.Size;
+        var parts = share / _microBatch;
+        var first = ((long)_step * _sequencesPerStep) + ((long)_ranks.Rank * share);
         double sum = 0;
+        _parallel.BeginStep();
         for (var part = 0; part < parts; part++)
         {
             using var scope = NewDisposeScope();
-            var first = ((long)_step * _sequencesPerStep) + (part * _microBatch);
-            var (inputs, targets) = _windows.Batch(first, _microBatch, Model.Device);
-            _windows.Prepare(first + _microBatch, _microBatch);
+            var isLast = part == parts - 1;
+            if (isLast)
+            {
+                _parallel.BeginLastPart();
+            }
+
+            var position = first + (part * _microBatch);
+            var (inputs, targets) = _windows.Batch(position, _microBatch, Model.Device);
+            _windows.Prepare(isLast ? first + _sequencesPerStep : position + _microBatch, _microBatch);
             var loss = Model.Loss(inputs, targets);
-            (parts == 1 ? loss : loss / parts).backward();
+            (parts * _ranks.Size == 1 ? loss : loss / (parts * _ranks.Size)).backward();
             sum += loss.item<float>();
         }
 
-        return sum / parts;
+        _parallel.CompleteGradients();
+        return _parallel.Mean(sum / parts);
     }
 
     private List<PoleReport> TakePoleReports()
@@ -311,32 +356,18 @@ public sealed class Trainer : IDisposable
             layer.Statistics = null;
         }
 
-        return reports;
-    }
-
-    // The loss of the next step would tell, but by then this checkpoint would have pushed out a good one.
-    private void RequireFiniteWeights()
-    {
-        using var quiet = no_grad();
-        foreach (var (name, parameter) in Model.named_parameters())
-        {
-            using var scope = NewDisposeScope();
-            if (!parameter.isfinite().all().item<bool>())
-            {
-                throw new TrainingFailedException(
-                    $"The weights '{name}' are no longer finite numbers after step {_step}, so no checkpoint was written. Lower training.learningRate or choose the smooth guard, then resume from the last checkpoint.");
-            }
-        }
+        return _parallel.Merge(reports);
     }
 
     private void SaveCheckpoint()
     {
-        if (_folder is null || _savedStep == _step)
+        if (!_saves || _savedStep == _step)
         {
             return;
         }
 
-        RequireFiniteWeights();
+        FiniteWeights.Require(Model, _step);
+        _parallel.ShareRanges();
         _observer?.OnSaving(_step);
         if (_evaluated is { } last && (_best is null || last.ValidationLoss < _best.ValidationLoss))
         {
@@ -359,8 +390,11 @@ public sealed class Trainer : IDisposable
         };
         var training = _config.Training;
         var rotation = new CheckpointRotation(training.KeepCheckpoints, training.KeepBestCheckpoint, training.KeepCheckpointsEvery);
-        var path = _folder.Checkpoints.Save(Model, _optimizer, state, rotation);
+        _parallel.Save(_optimizer, moments =>
+        {
+            var path = _folder!.Checkpoints.Save(Model, moments, state, rotation);
+            _observer?.OnMessage(_step, $"checkpoint {Path.GetFileName(path)}");
+        });
         _savedStep = _step;
-        _observer?.OnMessage(_step, $"checkpoint {Path.GetFileName(path)}");
     }
 }

@@ -1,7 +1,7 @@
 namespace CoFrGeNet.Training;
 
 /// <summary>A run cannot go on, for a reason that lies in the training or the machine: exit code 1, not 2.</summary>
-public sealed class TrainingFailedException : Exception
+public class TrainingFailedException : Exception
 {
     /// <summary>Creates the error.</summary>
     /// <param name="message">One line: what happened and what to try.</param>

@@ -13,19 +13,24 @@ public sealed class TrainingRun : IDisposable
     private const int SampleTokens = 200;
 
     private readonly TextData _data;
-    private readonly FolderLock _lock;
-    private readonly MetricsLog _log;
+    private readonly RankGroup _ranks;
+    private FolderLock? _lock;
+    private MetricsLog? _log;
 
-    private TrainingRun(RunFolder folder, RunConfig config, TextData data, ITrainingObserver? observer, Device? device, bool resume)
+    private TrainingRun(RunFolder folder, RunConfig config, TextData data, ITrainingObserver? observer, Device? device, RankGroup ranks, bool resume)
     {
         Folder = folder;
         Config = config;
         _data = data;
-        _lock = RunLock.Take(folder.FullPath);
+        _ranks = ranks;
         Trainer? trainer = null;
         try
         {
-            folder.DeletePartial();
+            ranks.OnFirst(() =>
+            {
+                _lock = RunLock.Take(folder.FullPath);
+                folder.DeletePartial();
+            });
             var observers = new ObserverList();
             if (observer is not null)
             {
@@ -34,26 +39,29 @@ public sealed class TrainingRun : IDisposable
 
             var resumed = new MessageList();
             observers.Add(resumed);
-            Trainer = trainer = new Trainer(config, data, folder, observers, device);
+            Trainer = trainer = new Trainer(config, data, folder, observers, device, ranks);
             if (resume && !Trainer.Resume())
             {
                 observers.OnMessage(0, "there is no checkpoint yet; starting at step 0");
             }
 
             // Only now is known which lines of an earlier log still count.
-            _log = new MetricsLog(folder, config, Trainer.Step);
-            foreach (var message in resumed.TakeAll())
+            ranks.OnFirst(() =>
             {
-                _log.OnMessage(Trainer.Step, message);
-            }
+                _log = new MetricsLog(folder, config, Trainer.Step);
+                foreach (var message in resumed.TakeAll())
+                {
+                    _log.OnMessage(Trainer.Step, message);
+                }
 
-            observers.Add(_log);
+                observers.Add(_log);
+            });
         }
         catch
         {
             _log?.Dispose();
             trainer?.Dispose();
-            _lock.Dispose();
+            _lock?.Dispose();
             throw;
         }
     }
@@ -67,8 +75,8 @@ public sealed class TrainingRun : IDisposable
     /// <summary>The trainer, for its figures.</summary>
     public Trainer Trainer { get; }
 
-    /// <summary>Its losses so far.</summary>
-    public MetricsLog Log => _log;
+    /// <summary>Its losses so far; only on the first rank.</summary>
+    public MetricsLog Log => _log ?? throw new InvalidOperationException("Only the first rank keeps the log.");
 
     /// <summary>Training tokens seen.</summary>
     public long Tokens => (long)Trainer.Step * Config.Training.TokensPerStep;
@@ -83,11 +91,19 @@ public sealed class TrainingRun : IDisposable
     /// <param name="force">Whether an earlier run in the folder may be deleted.</param>
     /// <param name="observer">Hears of every step.</param>
     /// <param name="device">Where the model lives; null: the CPU.</param>
+    /// <param name="ranks">The processes that train together; null: this one alone.</param>
     /// <exception cref="UserErrorException">The configuration does not fit the text, or the folder is in use.</exception>
-    public static TrainingRun Start(string path, RunConfig config, TextData data, bool force, ITrainingObserver? observer = null, Device? device = null)
+    public static TrainingRun Start(
+        string path, RunConfig config, TextData data, bool force, ITrainingObserver? observer = null, Device? device = null, RankGroup? ranks = null)
     {
-        Trainer.CheckFit(config, data);
-        return new TrainingRun(RunFolder.Create(path, config, force), config, data, observer, device, resume: false);
+        ranks ??= RankGroup.Single;
+        var folder = new RunFolder(path);
+        ranks.Together(() =>
+        {
+            Trainer.CheckFit(config, data, ranks.Size);
+            folder = ranks.IsFirst ? RunFolder.Create(path, config, force) : folder;
+        });
+        return new TrainingRun(folder, config, data, observer, device, ranks, resume: false);
     }
 
     /// <summary>Goes on from the newest intact checkpoint of a run.</summary>
@@ -109,9 +125,22 @@ public sealed class TrainingRun : IDisposable
     /// <exception cref="UserErrorException">There is no run, or none of its checkpoints is intact.</exception>
     public static TrainingRun Resume(string path, TextData data, ITrainingObserver? observer = null, Device? device = null)
     {
-        var (folder, config) = RunFolder.Open(path);
-        Trainer.CheckFit(config, data);
-        return new TrainingRun(folder, config, data, observer, device, resume: true);
+        var (_, config) = RunFolder.Open(path);
+        return Resume(path, config, data, observer, device, RankGroup.Single);
+    }
+
+    /// <summary>Goes on from the newest intact checkpoint of a run whose configuration and text are at hand; only the first rank needs the folder.</summary>
+    /// <param name="path">Its folder.</param>
+    /// <param name="config">What is stored in it.</param>
+    /// <param name="data">Its text.</param>
+    /// <param name="observer">Hears of every step.</param>
+    /// <param name="device">Where the model lives; null: the CPU.</param>
+    /// <param name="ranks">The processes that train together.</param>
+    /// <exception cref="UserErrorException">None of its checkpoints is intact.</exception>
+    public static TrainingRun Resume(string path, RunConfig config, TextData data, ITrainingObserver? observer, Device? device, RankGroup ranks)
+    {
+        ranks.Together(() => Trainer.CheckFit(config, data, ranks.Size));
+        return new TrainingRun(new RunFolder(path), config, data, observer, device, ranks, resume: true);
     }
 
     /// <summary>Trains to the end or until the stop is asked for. At the end the model folder, the loss curve and a sample are written.</summary>
@@ -129,12 +158,12 @@ public sealed class TrainingRun : IDisposable
                 return false;
             }
 
-            Finish();
+            _ranks.OnFirst(Finish);
             return true;
         }
         catch (TrainingFailedException e)
         {
-            Log.OnMessage(Trainer.Step, e.Message);
+            _log?.OnMessage(Trainer.Step, e.Message);
             throw;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException || IsFileTooLarge(e))
@@ -147,9 +176,9 @@ public sealed class TrainingRun : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        _log.Dispose();
+        _log?.Dispose();
         Trainer.Dispose();
-        _lock.Dispose();
+        _lock?.Dispose();
     }
 
     // What .NET makes of EFBIG: the length, as it sees it, was set to a value that is too large.
@@ -165,7 +194,7 @@ public sealed class TrainingRun : IDisposable
         LossCurve.SavePng(
             Folder.LossCurveFile,
             $"{Path.GetFileName(Folder.FullPath)}: validation loss {Trainer.LastEvaluation!.Loss:F3}",
-            [new LossSeries("training", _log.TrainingLosses, Dashed: true), new LossSeries("validation", _log.ValidationLosses)]);
+            [new LossSeries("training", Log.TrainingLosses, Dashed: true), new LossSeries("validation", Log.ValidationLosses)]);
         var options = new SamplingOptions { Seed = Config.Training.Seed, MaxTokens = SampleTokens };
         try
         {

@@ -6,6 +6,9 @@ namespace CoFrGeNet.Cli.Tests;
 /// <summary>The tool in a process of its own, for what cannot be seen from inside: signals and loaded libraries.</summary>
 internal sealed partial class ToolProcess : IDisposable
 {
+    // A machine that builds and tests beside it may be slow; what never comes is noticed all the same.
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(4);
+
     private readonly Process _process;
     private readonly Task<string> _output;
     private readonly List<string> _errorLines = [];
@@ -47,11 +50,21 @@ internal sealed partial class ToolProcess : IDisposable
         return new ToolProcess(new Process { StartInfo = info });
     }
 
+    /// <summary>Starts another program, for example one that starts the tool several times.</summary>
+    public static ToolProcess StartProgram(string program, params IEnumerable<string> arguments)
+    {
+        var info = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        return new ToolProcess(new Process { StartInfo = info });
+    }
+
+    /// <summary>Sends a signal by its number to any process.</summary>
+    public static void Signal(int process, int signal) => Assert.Equal(0, Kill(process, signal));
+
     /// <summary>Waits until a line on standard error holds a text.</summary>
     public async Task WaitForError(string text)
     {
         var clock = Stopwatch.StartNew();
-        while (clock.Elapsed < TimeSpan.FromSeconds(60) && !_process.HasExited)
+        while (clock.Elapsed < Patience && !_process.HasExited)
         {
             if (HasError(text))
             {
@@ -72,7 +85,7 @@ internal sealed partial class ToolProcess : IDisposable
     {
         // The exit code says more than asking before: it may end in between.
         _process.Kill();
-        Assert.True(_process.WaitForExit(TimeSpan.FromSeconds(60)));
+        Assert.True(_process.WaitForExit(Patience));
         return _process.ExitCode == 128 + 9;
     }
 
@@ -90,7 +103,7 @@ internal sealed partial class ToolProcess : IDisposable
 
     public (int Code, string Output, string Error) WaitForExit()
     {
-        Assert.True(_process.WaitForExit(TimeSpan.FromSeconds(60)), "the tool did not end within a minute");
+        Assert.True(_process.WaitForExit(Patience), "the tool did not end in time");
         _errorEnd.Task.Wait(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
         return (_process.ExitCode, _output.GetAwaiter().GetResult(), string.Join('\n', _errorLines));
     }

@@ -79,35 +79,31 @@ internal static class Tool
                 ProcessTerminationTimeout = null,
             });
         }
-        catch (OperationCanceledException) when (console.Stop.IsCancellationRequested)
-        {
-            return ExitCode.Interrupted;
-        }
-        catch (Exception error) when (error is UserErrorException or WeightsFormatException)
-        {
-            return Report(error, ExitCode.BadInput, console);
-        }
-        catch (ArithmeticException error) when (error.Message.Contains("weights are damaged", StringComparison.Ordinal))
-        {
-            return Report(error, ExitCode.BadInput, console);
-        }
-        catch (Exception error) when (error is TrainingFailedException or IOException or UnauthorizedAccessException)
-        {
-            // The run or the machine failed, not the program: its stack would tell the user nothing.
-            return Report(error, ExitCode.Failed, console);
-        }
         catch (Exception error)
         {
-            console.Error.WriteLine($"{Name} failed, and this is its own mistake: {error}");
-            return ExitCode.Failed;
+            return Report(error, console);
         }
     }
 #pragma warning restore CA1031
 
-    private static int Report(Exception error, int code, ToolConsole console)
+    /// <summary>Says why a verb ended with an error.</summary>
+    /// <param name="error">The error.</param>
+    /// <param name="console">Where it is said.</param>
+    /// <param name="who">Put before the message.</param>
+    /// <returns>One of <see cref="ExitCode"/>.</returns>
+    public static int Report(Exception error, ToolConsole console, string who = "")
     {
-        console.Error.WriteLine(error.Message.ReplaceLineEndings(" "));
-        return code;
+        if (error is OperationCanceledException && console.Stop.IsCancellationRequested)
+        {
+            return ExitCode.Interrupted;
+        }
+
+        var isInput = error is UserErrorException or WeightsFormatException
+            || (error is ArithmeticException && error.Message.Contains("weights are damaged", StringComparison.Ordinal));
+        // The run or the machine failed, not the program: its stack would tell the user nothing.
+        var isKnown = isInput || error is TrainingFailedException or IOException or UnauthorizedAccessException;
+        console.Error.WriteLine(who + (isKnown ? error.Message.ReplaceLineEndings(" ") : $"{Name} failed, and this is its own mistake: {error}"));
+        return isInput ? ExitCode.BadInput : ExitCode.Failed;
     }
 
     private static int ReportUsage(ParseResult parsed, ToolConsole console)

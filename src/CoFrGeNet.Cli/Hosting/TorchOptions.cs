@@ -26,12 +26,14 @@ internal sealed class TorchOptions
 
     /// <summary>Loads libtorch and sets it up.</summary>
     /// <param name="arguments">The parsed command line.</param>
+    /// <param name="localRank">The number of this process on its host, which chooses among several GPUs.</param>
     /// <returns>The device.</returns>
     /// <exception cref="UserErrorException">libtorch does not load, or there is no such device.</exception>
-    public torch.Device Start(ParseResult arguments)
+    public torch.Device Start(ParseResult arguments, int localRank = 0)
     {
         StartOnCpu(arguments);
-        var device = Device(arguments.GetValue(_device)!);
+        var name = arguments.GetValue(_device)!;
+        var device = Device(name == "cuda" && localRank > 0 ? $"cuda:{localRank}" : name);
         if (device.type != DeviceType.CPU)
         {
             // Kernels that cannot be used are replaced by slower operations, which shall not happen in silence.

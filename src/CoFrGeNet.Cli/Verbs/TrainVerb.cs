@@ -36,28 +36,59 @@ internal sealed class TrainVerb : Verb
             Data = arguments.GetValue(_data),
             Overrides = arguments.GetValue(_set) ?? [],
         };
-        if (arguments.GetValue(_resume))
+        if (arguments.GetValue(_dryRun) && !arguments.GetValue(_resume))
         {
-            return Resume(source, arguments);
+            return RankedRun.IsFollower ? ExitCode.Done : Plan(source.Resolve(), arguments);
         }
 
-        var run = source.Resolve();
-        if (arguments.GetValue(_dryRun))
-        {
-            return Plan(run, arguments);
-        }
-
-        var folder = arguments.GetValue(_out) ?? Path.Combine(RunsFolder, run.Name);
-        var force = arguments.GetValue(_force);
-        RunFolder.RequireFree(folder, force, "or continue it with --resume");
-        var device = _torch.Start(arguments);
-        var data = Load(run.Config);
-        var display = new ProgressDisplay(Tool);
-        using var training = TrainingRun.Start(folder, run.Config, data, force, display, device);
-        return Train(training, display, arguments);
+        return RankedRun.Do(Tool, (ranks, console) => arguments.GetValue(_resume) ? Resume(source, arguments, ranks, console) : Start(source, arguments, ranks, console));
     }
 
-    private int Resume(RunConfigSource source, ParseResult arguments)
+    private int Start(RunConfigSource source, ParseResult arguments, RankGroup ranks, ToolConsole console)
+    {
+        ResolvedRun? run = null;
+        TorchSharp.torch.Device? device = null;
+        TextData? data = null;
+        ranks.Together(() =>
+        {
+            run = source.Resolve();
+            if (ranks.IsFirst)
+            {
+                RunFolder.RequireFree(FolderOf(run, arguments), arguments.GetValue(_force), "or continue it with --resume");
+            }
+
+            device = _torch.Start(arguments, ranks.LocalRank);
+            data = Load(run.Config, console, ranks.Size);
+        });
+        Prepare(ranks, run!.Config, data!, device!);
+        var display = new ProgressDisplay(console);
+        using var training = TrainingRun.Start(FolderOf(run, arguments), run.Config, data!, arguments.GetValue(_force), display, device, ranks);
+        return Train(training, display, arguments, ranks, console);
+    }
+
+    private int Resume(RunConfigSource source, ParseResult arguments, RankGroup ranks, ToolConsole console)
+    {
+        var (folder, stored) = (string.Empty, string.Empty);
+        ranks.OnFirst(() => (folder, stored) = Stored(source, arguments));
+        // Only the first rank needs the folder.
+        folder = ranks.Broadcast(folder);
+        stored = ranks.Broadcast(stored);
+        var config = JsonSerializer.Deserialize(stored, TrainingJsonContext.Default.RunConfig)!;
+        TorchSharp.torch.Device? device = null;
+        TextData? data = null;
+        ranks.Together(() =>
+        {
+            device = _torch.Start(arguments, ranks.LocalRank);
+            data = TextData.Load(config.Data);
+        });
+        Prepare(ranks, config, data!, device!);
+        var display = new ProgressDisplay(console);
+        using var training = TrainingRun.Resume(folder, config, data!, display, device, ranks);
+        return Train(training, display, arguments, ranks, console);
+    }
+
+    // The run's folder and its configuration as JSON.
+    private (string Folder, string Config) Stored(RunConfigSource source, ParseResult arguments)
     {
         if (arguments.GetValue(_force) || arguments.GetValue(_dryRun))
         {
@@ -70,35 +101,46 @@ internal sealed class TrainVerb : Verb
         }
 
         var run = source.IsEmpty ? null : source.Resolve();
-        var folder = arguments.GetValue(_out)
-            ?? (run is null ? throw new UserErrorException("--resume needs the run's folder; give it with --out DIR.") : Path.Combine(RunsFolder, run.Name));
+        var folder = run is null && arguments.GetValue(_out) is null ? throw new UserErrorException("--resume needs the run's folder; give it with --out DIR.") : FolderOf(run, arguments);
         var (_, stored) = RunFolder.Open(folder);
-        if (run is not null && run.Config != stored)
-        {
-            throw new UserErrorException($"The configuration given is not the one that the run in {folder} was started with; resume it with --out {folder} --resume alone, or start another run in another --out.");
-        }
-
-        var device = _torch.Start(arguments);
-        var display = new ProgressDisplay(Tool);
-        using var training = TrainingRun.Resume(folder, display, device);
-        return Train(training, display, arguments);
+        return run is null || run.Config == stored
+            ? (folder, JsonSerializer.Serialize(stored, TrainingJsonContext.Default.RunConfig))
+            : throw new UserErrorException($"The configuration given is not the one that the run in {folder} was started with; resume it with --out {folder} --resume alone, or start another run in another --out.");
     }
 
-    private TextData Load(RunConfig config)
+    private string FolderOf(ResolvedRun? run, ParseResult arguments) => arguments.GetValue(_out) ?? Path.Combine(RunsFolder, run!.Name);
+
+    private static void Prepare(RankGroup ranks, RunConfig config, TextData data, TorchSharp.torch.Device device)
+    {
+        StartAgreement.Require(ranks, config, data, $"{device.type}".ToLowerInvariant());
+        if (device.type == DeviceType.CUDA)
+        {
+            ranks.UseNccl(device);
+        }
+    }
+
+    private static TextData Load(RunConfig config, ToolConsole console, int ranks)
     {
         var data = TextData.Load(config.Data);
         // Before anything is said, so that a mistake is the only line.
-        Trainer.CheckFit(config, data);
-        Tool.Error.WriteLine($"{data.Description}: {data.Train.Count:N0} tokens to train on{(data.Train.DocumentCount is { } documents ? $" in {documents:N0} documents" : string.Empty)}, {data.Validation.Count:N0} held out");
+        Trainer.CheckFit(config, data, ranks);
+        console.Error.WriteLine($"{data.Description}: {data.Train.Count:N0} tokens to train on{(data.Train.DocumentCount is { } documents ? $" in {documents:N0} documents" : string.Empty)}, {data.Validation.Count:N0} held out");
         return data;
     }
 
-    private int Train(TrainingRun training, ProgressDisplay display, ParseResult arguments)
+    private int Train(TrainingRun training, ProgressDisplay display, ParseResult arguments, RankGroup ranks, ToolConsole console)
     {
         var parameters = Accounting.ParameterCount.Of(training.Config.Model);
-        display.WriteLine($"{parameters.Total:N0} parameters, {parameters.BlockParameters:N0} in blocks; {torch.get_num_threads()} threads; run in {training.Folder.FullPath}");
+        var together = ranks.Size == 1 ? string.Empty : $"; {ranks.Size} ranks by {ranks.Transport}";
+        display.WriteLine($"{parameters.Total:N0} parameters, {parameters.BlockParameters:N0} in blocks; {torch.get_num_threads()} threads{together}; run in {training.Folder.FullPath}");
         var complete = training.Run(Tool.Stop);
         display.Clear();
+        if (!ranks.IsFirst)
+        {
+            // The launcher takes any other code for a failure and ends the first rank, which may not have said everything yet.
+            return ExitCode.Done;
+        }
+
         if (IsJson(arguments))
         {
             WriteJson(Document(training, complete));
@@ -110,7 +152,7 @@ internal sealed class TrainVerb : Verb
 
         if (!complete)
         {
-            Tool.Error.WriteLine($"stopped at step {training.Trainer.Step} of {training.Config.Training.Steps}, saved; go on with: cofrgenet train --out {training.Folder.FullPath} --resume{_torch.Repeat(arguments)}");
+            console.Error.WriteLine($"stopped at step {training.Trainer.Step} of {training.Config.Training.Steps}, saved; go on with: cofrgenet train --out {training.Folder.FullPath} --resume{_torch.Repeat(arguments)}");
         }
 
         return complete ? ExitCode.Done : ExitCode.Interrupted;
@@ -133,6 +175,9 @@ internal sealed class TrainVerb : Verb
             Model = complete ? training.Folder.FinalFolder : null,
             Complete = complete,
             training.Sample,
+            // Of several processes alone: what sending gradients cost, and what each rank keeps of the optimizer.
+            Communication = trainer.Communication is { } time ? new { SendingSeconds = time.Sending.TotalSeconds, WaitingSeconds = time.Waiting.TotalSeconds, time.HiddenShare } : null,
+            trainer.OptimizerBytes,
         };
     }
 
@@ -150,7 +195,7 @@ internal sealed class TrainVerb : Verb
 
     private int Plan(ResolvedRun run, ParseResult arguments)
     {
-        var data = Load(run.Config);
+        var data = Load(run.Config, Tool, 1);
         var plan = RunPlan.Of(run.Config, data, _torch.Start(arguments));
         if (IsJson(arguments))
         {

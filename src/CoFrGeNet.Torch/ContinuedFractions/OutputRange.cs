@@ -31,6 +31,12 @@ public sealed class OutputRange : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
+    /// <summary>The smallest outputs seen, infinite before the first; the tensor itself.</summary>
+    public Tensor Low => _low;
+
+    /// <summary>The largest outputs seen, minus infinity before the first; the tensor itself.</summary>
+    public Tensor High => _high;
+
     /// <summary>Share of outputs that the last clipping changed; null before the first or when not asked for.</summary>
     public double? ClippedShare { get; private set; }
 

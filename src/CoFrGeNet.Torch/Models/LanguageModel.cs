@@ -89,6 +89,12 @@ public sealed class LanguageModel : nn.Module<Tensor, Tensor>
     /// </summary>
     public bool CheckpointBlocks { get; set; }
 
+    /// <summary>
+    /// Hears in the backward pass of <see cref="Loss"/> how far it has come: the gradients of block i and of all that follows it are complete when it is called with
+    /// i, those of the final norm and of an untied head when it is called with the number of blocks. Embeddings are complete at the end alone. It must not throw.
+    /// </summary>
+    public Action<int>? LayerDone { get; set; }
+
     /// <summary>Logits of every position.</summary>
     /// <param name="tokens">int64 [B, T].</param>
     /// <returns>float32 [B, T, V].</returns>
@@ -123,9 +129,12 @@ public sealed class LanguageModel : nn.Module<Tensor, Tensor>
         var layer = 0;
         foreach (var block in _blocks)
         {
-            x = CheckpointBlocks && caches is null ? BlockCheckpoint.Apply(block, x) : block.forward(x, caches?[layer++]);
+            x = Mark(x, layer);
+            x = CheckpointBlocks && caches is null ? BlockCheckpoint.Apply(block, x) : block.forward(x, caches?[layer]);
+            layer++;
         }
 
+        x = Mark(x, layer);
         return _finalNorm.forward(x).MoveToOuterDisposeScope();
     }
 
@@ -159,6 +168,8 @@ public sealed class LanguageModel : nn.Module<Tensor, Tensor>
 
         base.Dispose(disposing);
     }
+
+    private Tensor Mark(Tensor x, int layer) => LayerDone is { } done ? BackwardMark.Apply(x, () => done(layer)) : x;
 
     private Parameter HeadWeight => _head?.Weight ?? _tokenEmbedding;
 

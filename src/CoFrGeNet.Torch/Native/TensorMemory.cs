@@ -40,6 +40,12 @@ public static unsafe partial class TensorMemory
     /// <summary>The first element of a tensor of any strides, on the device that it lies on. The tensor must stay alive while the address is used.</summary>
     internal static void* Address(Tensor tensor) => (void*)Data(tensor.Handle);
 
+    /// <summary>The address of the first element on whatever device the tensor lies, for libraries that move memory. The tensor must stay alive meanwhile.</summary>
+    /// <exception cref="ArgumentException">The tensor is not contiguous.</exception>
+    public static nint ContiguousAddress(Tensor tensor) => tensor.is_contiguous()
+        ? Data(tensor.Handle)
+        : throw new ArgumentException("The tensor is not contiguous.", nameof(tensor));
+
     /// <summary>The type of a tensor's elements, float32 or bfloat16.</summary>
     internal static ElementType ElementTypeOf(Tensor tensor) => tensor.dtype == ScalarType.BFloat16 ? ElementType.BFloat16 : ElementType.Float32;
 

@@ -47,17 +47,21 @@ public sealed class CheckpointFolder
     /// <param name="state">The position.</param>
     /// <param name="rotation">Which checkpoints are kept.</param>
     /// <returns>The checkpoint's path.</returns>
-    public string Save(LanguageModel model, AdamW optimizer, CheckpointState state, CheckpointRotation rotation)
+    public string Save(LanguageModel model, AdamW optimizer, CheckpointState state, CheckpointRotation rotation) => Save(model, Entries(optimizer.State), state, rotation);
+
+    /// <summary>Writes a checkpoint whose optimizer state is fetched while it is written, and deletes those that the rotation no longer keeps.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="moments">The optimizer's state, as <see cref="Entries"/> names it.</param>
+    /// <param name="state">The position.</param>
+    /// <param name="rotation">Which checkpoints are kept.</param>
+    /// <returns>The checkpoint's path.</returns>
+    internal string Save(LanguageModel model, IEnumerable<TensorEntry> moments, CheckpointState state, CheckpointRotation rotation)
     {
         var path = Path.Combine(_folder, $"{Prefix}{state.Step:D8}");
         AtomicDirectory.Create(path, folder =>
         {
             ModelFolder.SaveWeights(Path.Combine(folder, ModelFolder.WeightsFile), model);
-            SafeTensorsWriter.Write(Path.Combine(folder, OptimizerFile), optimizer.State.SelectMany(entry => new[]
-            {
-                TensorWeights.Entry($"mean.{entry.Name}", entry.Mean),
-                TensorWeights.Entry($"square.{entry.Name}", entry.Square),
-            }));
+            SafeTensorsWriter.Write(Path.Combine(folder, OptimizerFile), moments);
             DurableFile.Write(Path.Combine(folder, StateFile), JsonSerializer.SerializeToUtf8Bytes(state, TrainingJsonContext.Default.CheckpointState));
             CheckpointManifest.Write(folder, Files);
         });
@@ -80,7 +84,16 @@ public sealed class CheckpointFolder
     /// <param name="check">Refuses a state that does not belong to this run by throwing; nothing is loaded then, and no older one is tried.</param>
     /// <returns>The position, or null if there is no checkpoint.</returns>
     /// <exception cref="UserErrorException">There are checkpoints, and none is whole.</exception>
-    public CheckpointState? LoadNewest(LanguageModel model, AdamW optimizer, Action<string> skipped, Action<CheckpointState>? check = null)
+    public CheckpointState? LoadNewest(LanguageModel model, AdamW optimizer, Action<string> skipped, Action<CheckpointState>? check = null) =>
+        LoadNewest(model, optimizer.Restore, skipped, check);
+
+    /// <summary>As the other one, for an optimizer that takes over the state by itself.</summary>
+    /// <param name="model">The model, of the run's configuration.</param>
+    /// <param name="restore">Takes the state of whole parameters.</param>
+    /// <param name="skipped">Hears of each damaged checkpoint that is passed over, and why.</param>
+    /// <param name="check">Refuses a state that does not belong to this run by throwing.</param>
+    internal CheckpointState? LoadNewest(
+        LanguageModel model, Action<IReadOnlyList<(string Name, Tensor Mean, Tensor Square, long Steps)>> restore, Action<string> skipped, Action<CheckpointState>? check)
     {
         if (AtomicDirectory.DeletePartial(_folder) is > 0 and var count)
         {
@@ -105,7 +118,7 @@ public sealed class CheckpointFolder
 
             check?.Invoke(content.State);
             damages.ForEach(skipped);
-            content.Apply(model, optimizer);
+            content.Apply(model, restore);
             return content.State;
         }
 
@@ -113,6 +126,19 @@ public sealed class CheckpointFolder
             ? null
             : throw new UserErrorException($"None of the {all.Length} checkpoints in {_folder} is intact ({string.Join("; ", damages.Select(damage => damage.TrimEnd('.')))}); start the run again with --force, or restore a copy.");
     }
+
+    /// <summary>The names of the moments in the file.</summary>
+    internal static IEnumerable<TensorEntry> Entries(IEnumerable<(string Name, Tensor Mean, Tensor Square, long Steps)> state) => state.SelectMany(entry => new[]
+    {
+        TensorWeights.Entry(MeanName(entry.Name), entry.Mean),
+        TensorWeights.Entry(SquareName(entry.Name), entry.Square),
+    });
+
+    /// <summary>What the mean of a parameter's gradients is called.</summary>
+    internal static string MeanName(string parameter) => $"mean.{parameter}";
+
+    /// <summary>What the mean of their squares is called.</summary>
+    internal static string SquareName(string parameter) => $"square.{parameter}";
 
     private static Content Read(string path, LanguageModel model)
     {
@@ -133,7 +159,7 @@ public sealed class CheckpointFolder
         var moments = state.ParameterSteps.Select(entry => parameters.TryGetValue(entry.Key, out var parameter)
             ? (Name: entry.Key, Mean: zeros_like(parameter, requires_grad: false), Square: zeros_like(parameter, requires_grad: false), Steps: entry.Value)
             : throw new UserErrorException($"{statePath} names a parameter '{entry.Key}' that the model does not have.")).ToArray();
-        ReadTensors(Path.Combine(path, OptimizerFile), [.. moments.SelectMany(entry => new[] { ($"mean.{entry.Name}", entry.Mean), ($"square.{entry.Name}", entry.Square) })]);
+        ReadTensors(Path.Combine(path, OptimizerFile), [.. moments.SelectMany(entry => new[] { (MeanName(entry.Name), entry.Mean), (SquareName(entry.Name), entry.Square) })]);
         (string Name, Tensor Tensor)[] weights = [.. TensorWeights.Of(model).Select(entry => (entry.Name, zeros_like(entry.Tensor, requires_grad: false)))];
         ReadTensors(Path.Combine(path, ModelFolder.WeightsFile), weights);
         return new Content(state, weights, moments);
@@ -156,7 +182,7 @@ public sealed class CheckpointFolder
         IReadOnlyList<(string Name, Tensor Tensor)> Weights,
         IReadOnlyList<(string Name, Tensor Mean, Tensor Square, long Steps)> Moments)
     {
-        public void Apply(LanguageModel model, AdamW optimizer)
+        public void Apply(LanguageModel model, Action<IReadOnlyList<(string Name, Tensor Mean, Tensor Square, long Steps)>> restore)
         {
             using (no_grad())
             {
@@ -166,7 +192,7 @@ public sealed class CheckpointFolder
                 }
             }
 
-            optimizer.Restore(Moments);
+            restore(Moments);
         }
     }
 }

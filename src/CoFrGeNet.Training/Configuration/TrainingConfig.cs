@@ -132,6 +132,9 @@ public sealed record TrainingConfig
     /// <summary>When a step is skipped because its loss or its gradient stands out.</summary>
     public SpikeConfig Spikes { get; init; } = new();
 
+    /// <summary>How several processes train together.</summary>
+    public DistributedConfig Distributed { get; init; } = new();
+
     /// <summary>Length of training sequences with the default resolved.</summary>
     /// <param name="model">The model.</param>
     public int ResolveSequenceLength(ModelConfig model) => SequenceLength ?? model.ContextLength;
@@ -192,5 +195,6 @@ public sealed record TrainingConfig
             $"{KeepCheckpointsEvery}",
             $"0 (none) or a multiple of checkpointEvery, which is {CheckpointEvery}");
         Spikes.Check(at.Under("spikes"));
+        Distributed.Check(at.Under("distributed"));
     }
 }

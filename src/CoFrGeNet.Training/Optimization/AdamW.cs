@@ -13,13 +13,16 @@ public sealed class AdamW : IDisposable
 {
     private readonly TrainingConfig _config;
     private readonly IReadOnlyList<(string Name, Parameter Parameter, double Share)> _parameters;
+    private readonly IParameterShares _shares;
     private readonly Dictionary<string, Moments> _moments = [];
 
     /// <summary>Creates the optimizer.</summary>
     /// <param name="groups">The parameters by component.</param>
     /// <param name="config">Decay, betas, epsilon, and the ladders' share of the learning rate.</param>
-    public AdamW(IEnumerable<ComponentGroup> groups, TrainingConfig config)
+    /// <param name="shares">What this process updates of each parameter; null: all of it.</param>
+    public AdamW(IEnumerable<ComponentGroup> groups, TrainingConfig config, IParameterShares? shares = null)
     {
+        _shares = shares ?? WholeParameters.Instance;
         _parameters =
         [
             .. groups.SelectMany(group => group.Parameters.Select(entry =>
@@ -27,6 +30,9 @@ public sealed class AdamW : IDisposable
         ];
         _config = config;
     }
+
+    /// <summary>Bytes of the state held in this process.</summary>
+    public long StateBytes => _moments.Values.Sum(moments => (moments.Mean.numel() * moments.Mean.ElementSize) + (moments.Square.numel() * moments.Square.ElementSize));
 
     /// <summary>Updates every parameter that has a gradient.</summary>
     /// <param name="learningRate">The learning rate of this step, before the ladders' share.</param>
@@ -36,19 +42,23 @@ public sealed class AdamW : IDisposable
         using var quiet = no_grad();
         foreach (var (name, parameter, share) in _parameters)
         {
-            if (!parameter.requires_grad || parameter.grad is not { } gradient)
+            if (!parameter.requires_grad || _shares.Gradient(name, parameter) is not { } gradient)
             {
                 continue;
             }
 
+            var values = _shares.Values(name, parameter);
             if (!_moments.TryGetValue(name, out var moments))
             {
                 _moments[name] = moments = new Moments(
-                    zeros_like(parameter, requires_grad: false).DetachFromDisposeScope(), zeros_like(parameter, requires_grad: false).DetachFromDisposeScope());
+                    zeros_like(values, requires_grad: false).DetachFromDisposeScope(), zeros_like(values, requires_grad: false).DetachFromDisposeScope());
             }
 
             moments.Steps++;
-            Update(parameter, gradient, moments, learningRate * share);
+            if (values.numel() > 0)
+            {
+                Update(values, gradient, moments, learningRate * share, parameter.dim() >= 2 ? _config.WeightDecay : 0);
+            }
         }
     }
 
@@ -72,13 +82,13 @@ public sealed class AdamW : IDisposable
         }
     }
 
-    /// <summary>The state: mean and mean square of gradients and the number of steps of every parameter that had a gradient.</summary>
+    /// <summary>The state of what this process updates: mean and mean square of gradients and the number of steps of every parameter that had a gradient.</summary>
     public IEnumerable<(string Name, Tensor Mean, Tensor Square, long Steps)> State =>
         _parameters.Where(entry => _moments.ContainsKey(entry.Name))
             .Select(entry => (entry.Name, _moments[entry.Name].Mean, _moments[entry.Name].Square, _moments[entry.Name].Steps));
 
     /// <summary>Takes over a saved state in place of its own.</summary>
-    /// <param name="state">As <see cref="State"/> gives it; the tensors are owned from here on.</param>
+    /// <param name="state">As <see cref="State"/> gives it, of this process's share; the tensors are owned from here on.</param>
     public void Restore(IEnumerable<(string Name, Tensor Mean, Tensor Square, long Steps)> state)
     {
         Dispose();
@@ -99,9 +109,8 @@ public sealed class AdamW : IDisposable
         }
     }
 
-    private unsafe void Update(Parameter parameter, Tensor gradient, Moments moments, double learningRate)
+    private unsafe void Update(Tensor parameter, Tensor gradient, Moments moments, double learningRate, double decay)
     {
-        var decay = parameter.dim() >= 2 ? _config.WeightDecay : 0;
         var step = new AdamWStep(learningRate, _config.Beta1, _config.Beta2, _config.Epsilon, decay, moments.Steps);
         if (IsPlain(parameter) && IsPlain(gradient) && IsPlain(moments.Mean) && IsPlain(moments.Square))
         {
@@ -116,7 +125,7 @@ public sealed class AdamW : IDisposable
     }
 
     // The same for any device and type.
-    private static void UpdateByTensors(Parameter parameter, Tensor gradient, Moments moments, AdamWStep step)
+    private static void UpdateByTensors(Tensor parameter, Tensor gradient, Moments moments, AdamWStep step)
     {
         using var scope = NewDisposeScope();
         moments.Mean.mul_(step.Beta1).add_(gradient, alpha: 1 - step.Beta1);

@@ -20,13 +20,16 @@ public sealed class GradientClipper
     private readonly IReadOnlyList<ComponentGroup> _groups;
     private readonly double _componentNorm;
     private readonly double _globalNorm;
+    private readonly IParameterShares _shares;
 
     /// <summary>Creates the clipper.</summary>
     /// <param name="groups">The parameters.</param>
     /// <param name="componentNorm">Largest norm of one group; 0: no limit.</param>
     /// <param name="globalNorm">Largest norm of all; 0: no limit.</param>
-    public GradientClipper(IReadOnlyList<ComponentGroup> groups, double componentNorm, double globalNorm)
+    /// <param name="shares">What this process holds of each gradient; null: all of it.</param>
+    public GradientClipper(IReadOnlyList<ComponentGroup> groups, double componentNorm, double globalNorm, IParameterShares? shares = null)
     {
+        _shares = shares ?? WholeParameters.Instance;
         _groups = groups;
         _componentNorm = componentNorm;
         _globalNorm = globalNorm;
@@ -38,8 +41,8 @@ public sealed class GradientClipper
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        var gradients = _groups.Select(group => group.Parameters.Select(entry => entry.Parameter.grad).OfType<Tensor>().ToArray()).ToArray();
-        var norms = GroupNorms(gradients);
+        var gradients = _groups.Select(group => group.Parameters.Select(entry => _shares.Gradient(entry.Name, entry.Parameter)).OfType<Tensor>().ToArray()).ToArray();
+        var norms = _shares.Total(GroupSquares(gradients)).Select(Math.Sqrt).ToArray();
         var measured = Measure(norms);
         if (!measured.IsFinite)
         {
@@ -64,7 +67,7 @@ public sealed class GradientClipper
     }
 
     // One transfer for all norms, since each costs a wait on an accelerator.
-    private static double[] GroupNorms(Tensor[][] gradients)
+    private static double[] GroupSquares(Tensor[][] gradients)
     {
         var all = gradients.SelectMany(group => group).Select(gradient => gradient.norm()).ToArray();
         if (all.Length == 0)
@@ -80,7 +83,7 @@ public sealed class GradientClipper
         }
 
         var next = 0;
-        return [.. gradients.Select(group => Math.Sqrt(group.Sum(_ => Math.Pow(values[next++], 2))))];
+        return [.. gradients.Select(group => group.Sum(_ => Math.Pow(values[next++], 2)))];
     }
 
     private GradientNorms Measure(double[] norms)
