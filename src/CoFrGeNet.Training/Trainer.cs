@@ -70,7 +70,7 @@ public sealed class Trainer : IDisposable
         _optimizer = new AdamW(groups, training, _parallel.Shares);
         _clipper = new GradientClipper(groups, training.ComponentClipNorm, training.ClipNorm, _parallel.Shares);
         _learningRate = new LearningRateSchedule(training);
-        _dyadic = training.LadderSchedule == LadderSchedule.Dyadic ? new DyadicSchedule(Model, training.Steps) : null;
+        _dyadic = training.LadderSchedule == LadderSchedule.None ? null : new DyadicSchedule(Model, training.Steps, training.LadderSchedule == LadderSchedule.DyadicTruncated);
         _spikes = new SpikeRule(training.Spikes);
         _ladderLayers = [.. Model.named_modules().Where(entry => entry.module is ILadderLayer).Select(entry => (entry.name, (ILadderLayer)entry.module))];
     }
@@ -265,6 +265,16 @@ public sealed class Trainer : IDisposable
                 $"The loss is {loss} at step {_step}; nothing of this step was kept. Lower training.learningRate or choose the smooth guard, then resume from the last checkpoint.");
         }
 
+        // Before clipping, which would hide what a pole did.
+        var poles = logged ? TakePoleReports() : [];
+        if (_config.Training.LadderClipNorm > 0)
+        {
+            foreach (var (_, layer) in _ladderLayers)
+            {
+                LadderGradients.Clip(layer, _config.Training.LadderClipNorm);
+            }
+        }
+
         var norms = _clipper.Clip();
         var learningRate = _learningRate.At(_step);
         var skipped = ReasonToSkip(loss, norms);
@@ -287,7 +297,7 @@ public sealed class Trainer : IDisposable
 
         _step++;
         return new TrainingProgress(
-            _step, _config.Training.Steps, (long)_step * _config.Training.TokensPerStep, loss, learningRate, 0, norms, _dyadic?.ActiveLevels(_step - 1), logged ? TakePoleReports() : [])
+            _step, _config.Training.Steps, (long)_step * _config.Training.TokensPerStep, loss, learningRate, 0, norms, _dyadic?.ActiveLevels(_step - 1), poles)
         {
             Levels = _dyadic?.Depth,
             Skipped = skipped,
@@ -352,7 +362,9 @@ public sealed class Trainer : IDisposable
         foreach (var (name, layer) in _ladderLayers)
         {
             using var statistics = layer.Statistics!;
-            reports.Add(new PoleReport(name, statistics.GuardedShare, statistics.MinDenominator));
+            var gradients = LadderGradients.Norms(layer);
+            reports.Add(new PoleReport(
+                name, statistics.GuardedShare, statistics.MinDenominator, statistics.MaxOutput, Math.Sqrt(gradients.Sum(norm => norm * norm)), gradients.Max()));
             layer.Statistics = null;
         }
 

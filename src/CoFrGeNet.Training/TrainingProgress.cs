@@ -32,7 +32,10 @@ public sealed record TrainingProgress(
 /// <param name="Layer">The module's name, for example <c>blocks.0.feed_forward.ladders</c>.</param>
 /// <param name="GuardedShare">Share of denominators with |K_d| below the guard's epsilon.</param>
 /// <param name="MinDenominator">Smallest |K_d|.</param>
-public sealed record PoleReport(string Layer, double GuardedShare, double MinDenominator);
+/// <param name="MaxOutput">Largest |f|.</param>
+/// <param name="GradientNorm">Gradient norm of the layer's ladder weights, before clipping.</param>
+/// <param name="LargestGradient">The largest gradient norm of one of its ladders, before clipping.</param>
+public sealed record PoleReport(string Layer, double GuardedShare, double MinDenominator, double MaxOutput, double GradientNorm, double LargestGradient);
 
 /// <summary>Hears what a trainer does. Members are called on the trainer's thread.</summary>
 public interface ITrainingObserver

@@ -197,7 +197,15 @@ public class TrainerTests
         Assert.Equal([3, 6, 8], observer.Evaluations.Select(evaluation => evaluation.Step));
         Assert.Equal([4, 8], observer.Steps.Where(step => step.Poles.Count > 0).Select(step => step.Step));
         Assert.Equal(["blocks.0.feed_forward.ladders", "blocks.1.feed_forward.ladders"], observer.Steps[3].Poles.Select(pole => pole.Layer));
-        Assert.All(observer.Steps[3].Poles, pole => Assert.InRange(pole.MinDenominator, 0, 100));
+        Assert.All(observer.Steps[3].Poles, pole =>
+        {
+            Assert.InRange(pole.MinDenominator, 0, 100);
+            Assert.InRange(pole.MaxOutput, 1e-6, 100);
+            // 16 ladders: the largest holds at least a sixteenth of the squares.
+            Assert.InRange(pole.LargestGradient, pole.GradientNorm / 4, pole.GradientNorm);
+        });
+        var ladders = observer.Steps[3].Norms.ByComponent[Component.Ladders];
+        Assert.Equal(ladders, Math.Sqrt(observer.Steps[3].Poles.Sum(pole => pole.GradientNorm * pole.GradientNorm)), 1e-5 * ladders);
 
         // Evaluations between logged steps are not counted with them.
         Assert.All(trainer.Model.modules().OfType<ILadderLayer>(), layer => Assert.Null(layer.Statistics));

@@ -43,6 +43,7 @@ internal static class Tool
         new GenerateVerb(console),
         new ServeVerb(console),
         new ConvertVerb(console),
+        new InspectVerb(console),
         new InfoVerb(console),
         new DoctorVerb(console),
         new BenchVerb(console),

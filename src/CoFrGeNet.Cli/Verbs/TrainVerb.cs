@@ -11,8 +11,9 @@ internal sealed class TrainVerb : Verb
 {
     private const string RunsFolder = "runs";
 
-    private readonly Option<string?> _config = new("--config") { Description = "A JSON file { preset?, model?, data?, training? }", HelpName = "FILE" };
+    private readonly Option<string?> _config = new("--config") { Description = "A JSON file { preset?, recipe?, model?, data?, training? }", HelpName = "FILE" };
     private readonly Option<string?> _preset = new("--preset") { Description = "A preset, for example tiny or tiny-fu; wins over the file's", HelpName = "NAME" };
+    private readonly Option<string?> _recipe = new("--recipe") { Description = "A named set of settings over it: paper, to its letter, or default; wins over the file's", HelpName = "NAME" };
     private readonly Option<string?> _data = new("--data") { Description = "A text file, a .gz or .zst of one, a folder of them, a folder that 'data prepare' wrote, a .bin of tokens, or sdk-docs, the documentation of the .NET SDK [default: sdk-docs]", HelpName = "PATH" };
     private readonly Option<string[]> _set = new("--set") { Description = "Set a member of the configuration, for example training.steps=500; may be given several times", HelpName = "path.to.member=value" };
     private readonly Option<string?> _out = new("--out") { Description = "Folder of the run [default: runs/<preset or file name>]", HelpName = "DIR" };
@@ -24,7 +25,7 @@ internal sealed class TrainVerb : Verb
     /// <summary>Creates the verb.</summary>
     /// <param name="console">Where it writes.</param>
     public TrainVerb(ToolConsole console)
-        : base("train", "Train a model on text, with checkpoints; Ctrl-C saves and stops", console) => Accept([_config, _preset, _data, _set, _out, _resume, _force, _dryRun, .. _torch.Options]);
+        : base("train", "Train a model on text, with checkpoints; Ctrl-C saves and stops", console) => Accept([_config, _preset, _recipe, _data, _set, _out, _resume, _force, _dryRun, .. _torch.Options]);
 
     /// <inheritdoc/>
     protected override int Run(ParseResult arguments)
@@ -33,6 +34,7 @@ internal sealed class TrainVerb : Verb
         {
             File = arguments.GetValue(_config),
             Preset = arguments.GetValue(_preset),
+            Recipe = arguments.GetValue(_recipe),
             Data = arguments.GetValue(_data),
             Overrides = arguments.GetValue(_set) ?? [],
         };

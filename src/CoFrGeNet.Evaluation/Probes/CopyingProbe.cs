@@ -1,4 +1,3 @@
-using System.Numerics.Tensors;
 using CoFrGeNet.Data;
 using CoFrGeNet.Generation;
 
@@ -74,7 +73,8 @@ public static class CopyingProbe
             model.Forward([row], positions, (index, logits) =>
             {
                 var target = row[positions[index].Index + 1];
-                var loss = Loss(logits, target);
+                var softmax = new LogSoftmax(logits);
+                var loss = -softmax[target];
                 if (index < length - 1)
                 {
                     first += loss;
@@ -82,25 +82,12 @@ public static class CopyingProbe
                 }
 
                 second += loss;
-                copied += TensorPrimitives.IndexOfMax(logits) == target ? 1 : 0;
+                copied += softmax.Best == target ? 1 : 0;
             });
         }
 
         var count = (double)sequences * (length - 1);
         return new CopyLosses(first / count, second / count, copied / count);
-    }
-
-    // -log softmax(logits)[target], with the largest logit taken out so that nothing overflows.
-    private static double Loss(ReadOnlySpan<float> logits, int target)
-    {
-        var most = TensorPrimitives.Max(logits);
-        double sum = 0;
-        foreach (var logit in logits)
-        {
-            sum += Math.Exp(logit - most);
-        }
-
-        return Math.Log(sum) + most - logits[target];
     }
 
     private delegate void Filler(Span<int> row);

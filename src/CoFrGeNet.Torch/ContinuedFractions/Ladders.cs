@@ -12,6 +12,9 @@ namespace CoFrGeNet.Torch;
 /// <remarks>Letters: p input width, d depth, L ladders; "scalars" is 1 for projected ladders and p for elementwise ones.</remarks>
 public sealed class Ladders : nn.Module<Tensor, Tensor>, ILadderLayer
 {
+    // Outputs this small are noise; larger ones are not touched by it.
+    private const double NormEpsilon = 1e-5;
+
     private readonly LadderConfig _config;
     private readonly int _width;
 
@@ -59,6 +62,18 @@ public sealed class Ladders : nn.Module<Tensor, Tensor>, ILadderLayer
     public IReadOnlyList<IReadOnlyList<Parameter>> LevelParameters =>
         [.. Enumerable.Range(0, _config.Depth).Select(k => _biases is null ? (IReadOnlyList<Parameter>)[_levels[k]] : [_levels[k], _biases[k]])];
 
+    /// <inheritdoc/>
+    public PoleGuard Guard => _config.Guard;
+
+    /// <inheritdoc/>
+    public int LadderAxes => _config.Kind == LadderKind.Projected ? 1 : 2;
+
+    /// <inheritdoc/>
+    public int? ActiveLevels { get; set; }
+
+    /// <inheritdoc/>
+    public Action<Tensor>? Observer { get; set; }
+
     /// <summary>Where the denominators' statistics are gathered; null: nowhere.</summary>
     public PoleStatistics? Statistics { get; set; }
 
@@ -72,8 +87,15 @@ public sealed class Ladders : nn.Module<Tensor, Tensor>, ILadderLayer
     {
         using var scope = NewDisposeScope();
         var wide = x.dtype == ScalarType.Float64 ? x : x.to(ScalarType.Float32);
+        if (ActiveLevels == 0)
+        {
+            return zeros([.. x.shape[..^1], Outputs], wide.dtype, x.device).MoveToOuterDisposeScope();
+        }
+
         var a = _config.Kind == LadderKind.Projected ? Project(wide) : Scale(wide);
-        return LadderFunction.Apply(a, _config.Guard, Statistics, _range).MoveToOuterDisposeScope();
+        Observer?.Invoke(a);
+        var z = LadderFunction.Apply(a, _config.Guard, Statistics, _range);
+        return (_config.NormalizeOutputs ? z * z.square().mean([-1], keepdim: true).add(NormEpsilon).rsqrt() : z).MoveToOuterDisposeScope();
     }
 
     /// <summary>The outputs of elementwise ladders weighed and summed: sum over j of V_j (.) z_j.</summary>
@@ -83,7 +105,7 @@ public sealed class Ladders : nn.Module<Tensor, Tensor>, ILadderLayer
     internal Tensor Combine(Tensor x, Tensor combine)
     {
         using var scope = NewDisposeScope();
-        if (!ElementwiseFunction.CanRun(x, combine, _levels[0], _range, _config.Depth, _config.Guard))
+        if (Observer is not null || ActiveLevels is not null || !ElementwiseFunction.CanRun(x, combine, _levels[0], _range, _config.Depth, _config.Guard))
         {
             var z = forward(x);
             return (z.view([.. z.shape[..^1], _config.Count, _width]) * combine).sum(-2).MoveToOuterDisposeScope();
@@ -96,14 +118,16 @@ public sealed class Ladders : nn.Module<Tensor, Tensor>, ILadderLayer
     // [.., p] -> [.., d, L]: one product for all levels.
     private Tensor Project(Tensor x)
     {
-        var bias = _biases is null ? null : cat([.. _biases]);
-        return nn.functional.linear(x, cat([.. _levels]), bias).view([.. x.shape[..^1], _config.Depth, _config.Count]);
+        var bias = _biases is null ? null : cat([.. _biases.Take(Depth)]);
+        return nn.functional.linear(x, cat([.. _levels.Take(Depth)]), bias).view([.. x.shape[..^1], Depth, _config.Count]);
     }
 
     // [.., p] -> [.., d, L p].
     private Tensor Scale(Tensor x)
     {
-        var a = (x.unsqueeze(-2).unsqueeze(-2) * stack([.. _levels])).flatten(-2);
-        return _biases is null ? a : a + stack([.. _biases]);
+        var a = (x.unsqueeze(-2).unsqueeze(-2) * stack([.. _levels.Take(Depth)])).flatten(-2);
+        return _biases is null ? a : a + stack([.. _biases.Take(Depth)]);
     }
+
+    private int Depth => ActiveLevels ?? _config.Depth;
 }

@@ -31,10 +31,10 @@ public sealed class OutputRange : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
-    /// <summary>The smallest outputs seen, infinite before the first; the tensor itself.</summary>
+    /// <summary>The smallest output of each ladder in training, infinite before the first; the tensor itself.</summary>
     public Tensor Low => _low;
 
-    /// <summary>The largest outputs seen, minus infinity before the first; the tensor itself.</summary>
+    /// <summary>The largest output of each ladder in training, minus infinity before the first; the tensor itself.</summary>
     public Tensor High => _high;
 
     /// <summary>Share of outputs that the last clipping changed; null before the first or when not asked for.</summary>

@@ -15,6 +15,9 @@ public sealed class Cffn : nn.Module<Tensor, Tensor>
     [ComponentName(Name = "gate")]
     private readonly Linear _gate;
 
+    [ComponentName(Name = "value")]
+    private readonly Linear? _value;
+
     [ComponentName(Name = "linear")]
     private readonly Linear _linear;
 
@@ -53,6 +56,7 @@ public sealed class Cffn : nn.Module<Tensor, Tensor>
         _combine = config.Ladders.Kind == LadderKind.Projected
             ? new Linear(config.Ladders.Count, width, bias: false, config.Ladders.OutputStd, options)
             : new Linear(width, config.Ladders.Count, bias: false, config.Ladders.OutputStd, options);
+        _value = GatedLinear.ValueMap(width, config.Gate, options);
         RegisterComponents();
     }
 
@@ -68,7 +72,7 @@ public sealed class Cffn : nn.Module<Tensor, Tensor>
     public override Tensor forward(Tensor x)
     {
         using var scope = NewDisposeScope();
-        var gated = GatedLinear.ApplyGate(x, _gate.forward(x), _config.Gate);
+        var gated = GatedLinear.ApplyGate(x, _gate, _value, _config.Gate);
         var y = _linear.forward(_config.LinearOnGated ? gated : x);
         var combined = _config.Ladders.Kind == LadderKind.Projected
             ? _combine.forward(_ladders.forward(gated))

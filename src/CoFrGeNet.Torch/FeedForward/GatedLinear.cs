@@ -4,13 +4,16 @@ using static TorchSharp.torch;
 
 namespace CoFrGeNet.Torch;
 
-/// <summary>The control without ladders (L = 0): y = U (x (.) gate(G x)). 2 p^2 parameters.</summary>
+/// <summary>The control without ladders (L = 0): y = U (x (.) gate(G x)). 2 p^2 parameters; 3 p^2 where the gate is a product of two maps.</summary>
 public sealed class GatedLinear : nn.Module<Tensor, Tensor>
 {
     private readonly GateKind _kind;
 
     [ComponentName(Name = "gate")]
     private readonly Linear _gate;
+
+    [ComponentName(Name = "value")]
+    private readonly Linear? _value;
 
     [ComponentName(Name = "linear")]
     private readonly Linear _linear;
@@ -27,6 +30,7 @@ public sealed class GatedLinear : nn.Module<Tensor, Tensor>
         _kind = config.Gate;
         _gate = new Linear(width, width, bias: false, options.InitialStd, options);
         _linear = new Linear(width, width, bias: false, options.ResidualStd, options);
+        _value = ValueMap(width, config.Gate, options);
         RegisterComponents();
     }
 
@@ -36,9 +40,16 @@ public sealed class GatedLinear : nn.Module<Tensor, Tensor>
     public override Tensor forward(Tensor x)
     {
         using var scope = NewDisposeScope();
-        return _linear.forward(ApplyGate(x, _gate.forward(x), _kind)).MoveToOuterDisposeScope();
+        return _linear.forward(ApplyGate(x, _gate, _value, _kind)).MoveToOuterDisposeScope();
     }
 
-    internal static Tensor ApplyGate(Tensor x, Tensor gate, GateKind kind) =>
-        x * (kind == GateKind.Silu ? nn.functional.silu(gate) : gate.sigmoid());
+    /// <summary>A of the product gate, drawn after all other maps so that those are the same with every gate; null for the others.</summary>
+    internal static Linear? ValueMap(int width, GateKind kind, ModuleOptions options) =>
+        kind == GateKind.Product ? new Linear(width, width, bias: false, options.InitialStd, options) : null;
+
+    internal static Tensor ApplyGate(Tensor x, Linear gate, Linear? value, GateKind kind)
+    {
+        var opening = gate.forward(x);
+        return (value is null ? x : value.forward(x)) * (kind == GateKind.Sigmoid ? opening.sigmoid() : nn.functional.silu(opening));
+    }
 }

@@ -13,11 +13,12 @@ namespace CoFrGeNet.Torch;
 public sealed class CAttnM : TokenMixer
 {
     private readonly int _heads;
+    private readonly bool _isRelative;
 
     [ComponentName(Name = "ladders")]
     private readonly Ladders _ladders;
 
-    // F^T of every head: h x T x L.
+    // F^T of every head, one row a position or a distance: h x T x L.
     [ComponentName(Name = "positions")]
     private readonly Parameter _positions;
 
@@ -35,6 +36,7 @@ public sealed class CAttnM : TokenMixer
         config.Validate(width, contextLength);
         options ??= ModuleOptions.Default;
         _heads = config.Heads;
+        _isRelative = config.RelativePositions;
         _ladders = new Ladders(width, config.Ladders with { Count = config.Heads * config.Ladders.Count }, options);
         _positions = new Parameter(options.Normal(config.Ladders.OutputStd, config.Heads, contextLength, config.Ladders.Count));
         // The values go straight into the residual stream: the paper has no output map.
@@ -51,6 +53,9 @@ public sealed class CAttnM : TokenMixer
         using var scope = NewDisposeScope();
         var value = CausalAttention.SplitHeads(_value.forward(x), _heads);
         var query = CausalAttention.SplitHeads(_ladders.forward(x), _heads).to(value.dtype);
-        return CausalAttention.MergeHeads(CausalAttention.AttendPositions(query, value, _positions, cache)).MoveToOuterDisposeScope();
+        var mixed = _isRelative
+            ? CausalAttention.AttendDistances(query, value, _positions, cache)
+            : CausalAttention.AttendPositions(query, value, _positions, cache);
+        return CausalAttention.MergeHeads(mixed).MoveToOuterDisposeScope();
     }
 }

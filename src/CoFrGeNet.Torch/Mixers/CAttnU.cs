@@ -55,6 +55,18 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
     /// <summary>The parameters of ladder level k = 1 .. d - 1.</summary>
     public IReadOnlyList<IReadOnlyList<Parameter>> LevelParameters => [.. _levels.Select(level => (IReadOnlyList<Parameter>)[level])];
 
+    /// <inheritdoc/>
+    public PoleGuard Guard => _config.Guard;
+
+    /// <inheritdoc/>
+    public int LadderAxes => 2;
+
+    /// <inheritdoc/>
+    public int? ActiveLevels { get; set; }
+
+    /// <inheritdoc/>
+    public Action<Tensor>? Observer { get; set; }
+
     /// <summary>Where the denominators' statistics are gathered; null: nowhere.</summary>
     public PoleStatistics? Statistics { get; set; }
 
@@ -92,10 +104,17 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
         var input = x.unsqueeze(2);
         // [2, T] -> [t, 2, 1]
         var linear = _linear.narrow(1, offset, t).t().unsqueeze(-1);
+        if (ActiveLevels == 0)
+        {
+            return input * linear;
+        }
+
         // d - 1 times [2, T] -> [t, d - 1, 2, 1]
-        var levels = stack([.. _levels]).narrow(2, offset, t).permute(2, 0, 1).unsqueeze(-1);
-        var a = (input.unsqueeze(2) * levels).flatten(3);
-        var z = LadderFunction.Apply(a, _config.Guard, Statistics).view([.. x.shape[..^1], 2, p]);
+        var levels = stack([.. _levels.Take(ActiveLevels ?? _levels.Count)]).narrow(2, offset, t).permute(2, 0, 1).unsqueeze(-1);
+        var a = input.unsqueeze(2) * levels;
+        // One ladder a position and ensemble; channels are samples of it: [B, t, d - 1, 2, p] -> [B, p, d - 1, t 2].
+        Observer?.Invoke(a.permute(0, 4, 2, 1, 3).flatten(3));
+        var z = LadderFunction.Apply(a.flatten(3), _config.Guard, Statistics).view([.. x.shape[..^1], 2, p]);
         return (input * linear) + Clip(z, offset);
     }
 

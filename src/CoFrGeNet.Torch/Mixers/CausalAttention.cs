@@ -51,6 +51,29 @@ internal static class CausalAttention
         return Attend(query, key, value, scale: 1);
     }
 
+    /// <summary>Attention whose keys are learned for distances: token i looks at token j with q_i . P_(i-j). Only the values need a cache.</summary>
+    /// <param name="query">[B, h, t, s], in the type of the values.</param>
+    /// <param name="value">[B, h, t, v].</param>
+    /// <param name="distances">P: [h, T, s], distance 0 first.</param>
+    /// <param name="cache">The values of earlier tokens, to which these are appended; null: there are none.</param>
+    /// <returns>[B, h, t, v].</returns>
+    public static Tensor AttendDistances(Tensor query, Tensor value, Tensor distances, MixerCache? cache)
+    {
+        long t = query.shape[2];
+        if (cache is not null)
+        {
+            value = cache.Append(0, value, 2);
+            cache.Advance(t);
+        }
+
+        var all = value.shape[2];
+        var scores = query.to(ScalarType.Float32).matmul(distances.narrow(1, 0, all).transpose(1, 2));
+        // The distance of new token i, at position S - t + i, to token j; those ahead of it are masked below.
+        var distance = (arange(all - t, all, ScalarType.Int64, query.device).unsqueeze(1) - arange(all, ScalarType.Int64, query.device)).clamp_(min: 0);
+        var chosen = scores.gather(3, distance.expand(scores.shape)).masked_fill(CausalMask(t, all, query.device).logical_not(), double.NegativeInfinity);
+        return chosen.softmax(-1).to(value.dtype).matmul(value);
+    }
+
     /// <summary>True where new token i (at position S - t + i) may see token j.</summary>
     /// <returns>Boolean [t, S].</returns>
     public static Tensor CausalMask(long t, long all, Device device) =>

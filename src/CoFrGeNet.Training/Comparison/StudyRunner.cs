@@ -118,7 +118,7 @@ public sealed class StudyRunner
         SkippedSteps = result.SkippedSteps,
         Tokens = result.Tokens,
         TokensPerSecond = double.IsFinite(result.TokensPerSecond) ? Math.Round(result.TokensPerSecond) : null,
-        Copying = _plan.Config.Copying ? Copying(run.Key) : null,
+        Copying = _plan.Config.Copying && double.IsFinite(result.ValidationLoss) ? Copying(run.Key) : null,
         ValidationCurve = result.ValidationCurve,
         TrainingCurve = Thinned(result.TrainingCurve),
     };

@@ -7,13 +7,14 @@ namespace CoFrGeNet.Training;
 
 /// <summary>
 /// Where a run's configuration comes from. Later ones win: the preset's model; the file's <c>model</c>, <c>data</c> and <c>training</c>
-/// members, merged over it; the text given by itself; the overrides.
+/// members, merged over it; the recipe; the text given by itself; the overrides.
 /// </summary>
 public sealed record RunConfigSource
 {
     private const string PresetMember = "preset";
+    private const string RecipeMember = "recipe";
 
-    /// <summary>A JSON file <c>{ preset?, model?, data?, training? }</c>; absent: none.</summary>
+    /// <summary>A JSON file <c>{ preset?, recipe?, model?, data?, training? }</c>; absent: none.</summary>
     public string? File { get; init; }
 
     /// <summary>The content of such a file, for those that are not on disk; absent: none.</summary>
@@ -22,6 +23,9 @@ public sealed record RunConfigSource
     /// <summary>Name of a preset; absent: the file's, or none.</summary>
     public string? Preset { get; init; }
 
+    /// <summary>Name of a recipe (<see cref="Recipes"/>); absent: the file's, or none.</summary>
+    public string? Recipe { get; init; }
+
     /// <summary>The text, as in <see cref="DataConfig.Source"/>; absent: the file's or the default.</summary>
     public string? Data { get; init; }
 
@@ -29,7 +33,7 @@ public sealed record RunConfigSource
     public IReadOnlyList<string> Overrides { get; init; } = [];
 
     /// <summary>Whether nothing at all was given.</summary>
-    public bool IsEmpty => File is null && Preset is null && Data is null && Overrides.Count == 0;
+    public bool IsEmpty => File is null && Preset is null && Recipe is null && Data is null && Overrides.Count == 0;
 
     /// <summary>Reads, merges and checks the configuration.</summary>
     /// <exception cref="UserErrorException">
@@ -38,8 +42,10 @@ public sealed record RunConfigSource
     public ResolvedRun Resolve()
     {
         var root = Text is not null ? StrictJson.Parse(Text, "the configuration") : File is null ? [] : ReadFile(File);
-        var preset = Preset ?? TakePreset(root);
+        var preset = Preset ?? TakeName(root, PresetMember, "tiny");
+        var recipe = Recipe ?? TakeName(root, RecipeMember, Recipes.Paper);
         root.Remove(PresetMember);
+        root.Remove(RecipeMember);
         if (preset is not null)
         {
             root = Merge(PresetRoot(preset), root);
@@ -51,6 +57,7 @@ public sealed record RunConfigSource
                 : $"{File} has neither 'preset' nor 'model'; add one of them, for example \"preset\": \"tiny\".");
         }
 
+        Recipes.Apply(recipe ?? Recipes.Default, root);
         ApplyOverrides(root);
         var source = File is not null && Overrides.Count == 0 ? File : "run";
         var config = StrictJson.Read(root, TrainingJsonContext.Default.RunConfig, source).Validate();
@@ -74,11 +81,11 @@ public sealed record RunConfigSource
         }
     }
 
-    private string? TakePreset(JsonObject root) => root[PresetMember] switch
+    private string? TakeName(JsonObject root, string member, string example) => root[member] switch
     {
         null => null,
         JsonValue value when value.TryGetValue<string>(out var name) => name,
-        var other => throw new UserErrorException($"{File}: preset is {other.ToJsonString()}; it must be a name such as \"tiny\"."),
+        var other => throw new UserErrorException($"{File}: {member} is {other.ToJsonString()}; it must be a name such as \"{example}\"."),
     };
 
     private static JsonObject PresetRoot(string name)
@@ -107,9 +114,9 @@ public sealed record RunConfigSource
 
         foreach (var assignment in Overrides)
         {
-            if (assignment.StartsWith(PresetMember + "=", StringComparison.Ordinal))
+            if (Array.Find([PresetMember, RecipeMember], member => assignment.StartsWith(member + "=", StringComparison.Ordinal)) is { } early)
             {
-                throw new UserErrorException($"--set {assignment} comes too late, since members are set on the preset's model; write --preset {assignment[(PresetMember.Length + 1)..]}.");
+                throw new UserErrorException($"--set {assignment} comes too late, since members are set on the {early}'s model; write --{early} {assignment[(early.Length + 1)..]}.");
             }
 
             StrictJson.Set(root, assignment);

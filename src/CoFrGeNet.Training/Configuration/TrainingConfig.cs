@@ -37,6 +37,9 @@ public enum LadderSchedule
 
     /// <summary>The paper's dyadic schedule: level i only in the last t / 2^i steps (PAPER section 2).</summary>
     Dyadic,
+
+    /// <summary>The dyadic schedule, and until its first step a level is not there at all: ladders are cut to the levels that are trained.</summary>
+    DyadicTruncated,
 }
 
 /// <summary>How a model is trained.</summary>
@@ -78,6 +81,9 @@ public sealed record TrainingConfig
     /// <summary>AdamW's decay of matrices; vectors (norms, biases) are not decayed.</summary>
     public double WeightDecay { get; init; } = 0.1;
 
+    /// <summary>AdamW's decay of the ladders' matrices; absent: that of all others.</summary>
+    public double? LadderWeightDecay { get; init; }
+
     /// <summary>AdamW's decay of the mean of gradients.</summary>
     public double Beta1 { get; init; } = 0.9;
 
@@ -95,6 +101,11 @@ public sealed record TrainingConfig
     /// ladder at a pole does not starve the rest; 0: no clipping.
     /// </summary>
     public double ComponentClipNorm { get; init; } = 1.0;
+
+    /// <summary>
+    /// Largest gradient norm of the weights of one single ladder, before the other two, so that one ladder at a pole does not starve its neighbours; 0: no clipping.
+    /// </summary>
+    public double LadderClipNorm { get; init; }
 
     /// <summary>When ladder parameters are trained.</summary>
     public LadderSchedule LadderSchedule { get; init; } = LadderSchedule.None;
@@ -179,11 +190,14 @@ public sealed record TrainingConfig
         at.Between(ResolveWarmupSteps(), 0, Steps, "warmupSteps");
         at.Between(DecayShare, 0, 1, "decayShare");
         at.AtLeast(WeightDecay, 0, "weightDecay");
+        at.AtLeast(LadderWeightDecay ?? 0, 0, "ladderWeightDecay");
         at.That(Beta1 is >= 0 and < 1, "beta1", $"{Beta1}", "0 or more, below 1");
         at.That(Beta2 is >= 0 and < 1, "beta2", $"{Beta2}", "0 or more, below 1");
         at.Above(Epsilon, 0, "epsilon");
         at.AtLeast(ClipNorm, 0, "clipNorm");
         at.AtLeast(ComponentClipNorm, 0, "componentClipNorm");
+        at.AtLeast(LadderClipNorm, 0, "ladderClipNorm");
+        CheckSchedule(model, at);
         at.AtLeast(LogEvery, 1, "logEvery");
         at.AtLeast(EvaluateEvery, 1, "evaluateEvery");
         at.AtLeast(EvaluationTokens, length, "evaluationTokens");
@@ -196,5 +210,18 @@ public sealed record TrainingConfig
             $"0 (none) or a multiple of checkpointEvery, which is {CheckpointEvery}");
         Spikes.Check(at.Under("spikes"));
         Distributed.Check(at.Under("distributed"));
+    }
+
+    // A level that never becomes active would be cut off in training and be there in the model that is stored.
+    private void CheckSchedule(ModelConfig model, ConfigCheck at)
+    {
+        var depth = model.Blocks.Select(block => Math.Max(
+            block.Mixer switch { CAttnMConfig mixer => mixer.Ladders.Depth, CAttnUConfig mixer => mixer.Depth - 1, _ => 0 },
+            block.FeedForward is CffnConfig cffn ? cffn.Ladders.Depth : 0)).DefaultIfEmpty().Max();
+        at.That(
+            LadderSchedule != LadderSchedule.DyadicTruncated || DyadicSchedule.FirstStep(Steps, depth) < Steps,
+            "ladderSchedule",
+            $"dyadicTruncated with {Steps} steps",
+            $"dyadicTruncated with enough steps for all {depth} levels, {1L << depth} or more");
     }
 }

@@ -12,13 +12,13 @@ namespace CoFrGeNet.Training;
 public sealed class AdamW : IDisposable
 {
     private readonly TrainingConfig _config;
-    private readonly IReadOnlyList<(string Name, Parameter Parameter, double Share)> _parameters;
+    private readonly IReadOnlyList<(string Name, Parameter Parameter, bool IsLadder)> _parameters;
     private readonly IParameterShares _shares;
     private readonly Dictionary<string, Moments> _moments = [];
 
     /// <summary>Creates the optimizer.</summary>
     /// <param name="groups">The parameters by component.</param>
-    /// <param name="config">Decay, betas, epsilon, and the ladders' share of the learning rate.</param>
+    /// <param name="config">Decay, betas, epsilon, and what ladders have of their own.</param>
     /// <param name="shares">What this process updates of each parameter; null: all of it.</param>
     public AdamW(IEnumerable<ComponentGroup> groups, TrainingConfig config, IParameterShares? shares = null)
     {
@@ -26,7 +26,7 @@ public sealed class AdamW : IDisposable
         _parameters =
         [
             .. groups.SelectMany(group => group.Parameters.Select(entry =>
-                (entry.Name, entry.Parameter, group.Component == Component.Ladders ? config.LadderLearningRateShare : 1.0))),
+                (entry.Name, entry.Parameter, group.Component == Component.Ladders))),
         ];
         _config = config;
     }
@@ -40,7 +40,7 @@ public sealed class AdamW : IDisposable
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        foreach (var (name, parameter, share) in _parameters)
+        foreach (var (name, parameter, isLadder) in _parameters)
         {
             if (!parameter.requires_grad || _shares.Gradient(name, parameter) is not { } gradient)
             {
@@ -57,7 +57,8 @@ public sealed class AdamW : IDisposable
             moments.Steps++;
             if (values.numel() > 0)
             {
-                Update(values, gradient, moments, learningRate * share, parameter.dim() >= 2 ? _config.WeightDecay : 0);
+                var weightDecay = isLadder ? _config.LadderWeightDecay ?? _config.WeightDecay : _config.WeightDecay;
+                Update(values, gradient, moments, learningRate * (isLadder ? _config.LadderLearningRateShare : 1), parameter.dim() >= 2 ? weightDecay : 0);
             }
         }
     }

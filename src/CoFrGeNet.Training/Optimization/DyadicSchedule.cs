@@ -10,14 +10,17 @@ public sealed class DyadicSchedule
 {
     private readonly int _steps;
     private readonly IReadOnlyList<ILadderLayer> _layers;
+    private readonly bool _truncates;
     private int _active = -1;
 
     /// <summary>Creates the schedule of a run.</summary>
     /// <param name="model">The model whose ladder levels are scheduled.</param>
     /// <param name="steps">Number of optimizer steps t.</param>
-    public DyadicSchedule(LanguageModel model, int steps)
+    /// <param name="truncates">Whether ladders are cut to the levels that are trained.</param>
+    public DyadicSchedule(LanguageModel model, int steps, bool truncates = false)
     {
         _steps = steps;
+        _truncates = truncates;
         _layers = [.. model.modules().OfType<ILadderLayer>()];
     }
 
@@ -46,6 +49,11 @@ public sealed class DyadicSchedule
 
         foreach (var layer in _layers)
         {
+            if (_truncates)
+            {
+                layer.ActiveLevels = active < layer.LevelParameters.Count ? active : null;
+            }
+
             for (var k = 0; k < layer.LevelParameters.Count; k++)
             {
                 foreach (var parameter in layer.LevelParameters[k])

@@ -84,6 +84,9 @@ public sealed class MetricsLog : ITrainingObserver, IDisposable
                 ["layer"] = pole.Layer,
                 ["guardedShare"] = pole.GuardedShare,
                 ["minDenominator"] = Finite(pole.MinDenominator),
+                ["maxOutput"] = Finite(pole.MaxOutput),
+                ["gradientNorm"] = Finite(pole.GradientNorm),
+                ["largestGradient"] = Finite(pole.LargestGradient),
             })]),
         });
     }

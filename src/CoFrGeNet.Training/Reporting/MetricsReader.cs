@@ -29,6 +29,7 @@ public sealed class MetricsReader
     private readonly List<MetricsStep> _steps = [];
     private readonly List<EvaluatedStep> _evaluations = [];
     private readonly List<(int Step, string Text)> _messages = [];
+    private readonly Dictionary<string, double> _ladderGradients = [];
     private long _position;
     private byte[] _lastLine = [];
 
@@ -50,6 +51,9 @@ public sealed class MetricsReader
 
     /// <summary>Largest gradient norm of a training line.</summary>
     public double MaxGradientNorm { get; private set; }
+
+    /// <summary>The largest gradient norm of a single ladder in each layer with ladders, by the layer's module name; of the logged steps.</summary>
+    public IReadOnlyDictionary<string, double> LadderGradients => _ladderGradients;
 
     /// <summary>Reads what is new.</summary>
     public void Refresh()
@@ -103,6 +107,7 @@ public sealed class MetricsReader
         _steps.Clear();
         _evaluations.Clear();
         _messages.Clear();
+        _ladderGradients.Clear();
         _position = 0;
         _lastLine = [];
         SkippedSteps = 0;
@@ -158,6 +163,23 @@ public sealed class MetricsReader
             _steps.Add(entry);
             SkippedSteps += entry.Skipped is null ? 0 : 1;
             MaxGradientNorm = Math.Max(MaxGradientNorm, entry.GradientNorm ?? 0);
+            AddPoles(line);
+        }
+    }
+
+    private void AddPoles(JsonElement line)
+    {
+        if (!line.TryGetProperty("poles", out var poles) || poles.ValueKind != JsonValueKind.Array)
+        {
+            return;
+        }
+
+        foreach (var pole in poles.EnumerateArray())
+        {
+            if (Text(pole, "layer") is { } layer && Number(pole, "largestGradient") is { } gradient)
+            {
+                _ladderGradients[layer] = Math.Max(_ladderGradients.GetValueOrDefault(layer), gradient);
+            }
         }
     }
 

@@ -92,6 +92,9 @@ public enum GateKind
 
     /// <summary>x (.) sigmoid(G x).</summary>
     Sigmoid,
+
+    /// <summary>(A x) (.) SiLU(G x): a second map in place of the input itself, p^2 parameters more.</summary>
+    Product,
 }
 
 /// <summary>
@@ -111,39 +114,42 @@ public sealed record CffnConfig : FeedForwardConfig
 
     /// <inheritdoc/>
     public override long ParameterCount(ModelConfig model) =>
-        (2L * model.Width * model.Width) + Ladders.DenominatorParameters(model.Width) + ((long)Ladders.Count * model.Width);
+        (GatedLinearConfig.Maps(Gate) * model.Width * model.Width) + Ladders.DenominatorParameters(model.Width) + ((long)Ladders.Count * model.Width);
 
     /// <inheritdoc/>
     public override string ParameterFormula()
     {
         var bias = Ladders.Bias is null ? string.Empty : Ladders.Kind == LadderKind.Projected ? " + L d" : " + L d p";
-        return $"L p (d + 1) + 2 p^2{bias}, L = {Ladders.Count}, d = {Ladders.Depth}";
+        return $"L p (d + 1) + {GatedLinearConfig.Maps(Gate)} p^2{bias}, L = {Ladders.Count}, d = {Ladders.Depth}";
     }
 
     /// <inheritdoc/>
     public override long FlopsPerToken(ModelConfig model)
     {
         long p = model.Width, scalars = Ladders.Kind == LadderKind.Projected ? 1 : p;
-        return (4 * p * p) + (2 * Ladders.Count * p * (Ladders.Depth + 1)) + (2L * Ladders.Depth * Ladders.Count * scalars);
+        return (2 * GatedLinearConfig.Maps(Gate) * p * p) + (2 * Ladders.Count * p * (Ladders.Depth + 1)) + (2L * Ladders.Depth * Ladders.Count * scalars);
     }
 
     internal override void Check(ModelConfig model, ConfigCheck at) => Ladders.Check(at.Under("ladders"));
 }
 
-/// <summary>The control without ladders (L = 0): y = U g with the gated input g of <see cref="CffnConfig"/>. 2 p^2 parameters.</summary>
+/// <summary>The control without ladders (L = 0): y = U g with the gated input g of <see cref="CffnConfig"/>. 2 p^2 parameters, or 3 p^2 with the product gate.</summary>
 public sealed record GatedLinearConfig : FeedForwardConfig
 {
     /// <summary>How the input is gated.</summary>
     public GateKind Gate { get; init; } = GateKind.Silu;
 
     /// <inheritdoc/>
-    public override long ParameterCount(ModelConfig model) => 2L * model.Width * model.Width;
+    public override long ParameterCount(ModelConfig model) => Maps(Gate) * model.Width * model.Width;
 
     /// <inheritdoc/>
-    public override string ParameterFormula() => "2 p^2";
+    public override string ParameterFormula() => $"{Maps(Gate)} p^2";
 
     /// <inheritdoc/>
-    public override long FlopsPerToken(ModelConfig model) => 4L * model.Width * model.Width;
+    public override long FlopsPerToken(ModelConfig model) => 2 * Maps(Gate) * model.Width * model.Width;
+
+    // The p x p maps of gate and U.
+    internal static long Maps(GateKind gate) => gate == GateKind.Product ? 3 : 2;
 
     internal override void Check(ModelConfig model, ConfigCheck at)
     {

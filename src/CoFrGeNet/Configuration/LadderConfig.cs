@@ -44,6 +44,12 @@ public sealed record LadderConfig
     /// <summary>Whether outputs outside training are clipped to the range that each ladder took in training (PAPER section 1).</summary>
     public bool ClipToTrainedRange { get; init; } = true;
 
+    /// <summary>
+    /// Whether the L outputs of a token are divided by their root mean square (after clipping) before V, so that V sees the same size whatever the denominators do.
+    /// Projected ladders of a Cffn only.
+    /// </summary>
+    public bool NormalizeOutputs { get; init; }
+
     /// <summary>Parameters of the partial denominators of one ensemble on an input of width p: L p d, and L d more with a bias.</summary>
     /// <param name="width">Input width p.</param>
     public long DenominatorParameters(int width) =>
@@ -56,6 +62,7 @@ public sealed record LadderConfig
         at.Between(Guard.Epsilon, LadderRange.MinEpsilon, LadderRange.MaxEpsilon, "guard.epsilon");
         at.Above(WeightStd, 0, "weightStd");
         at.AtLeast(OutputStd, 0, "outputStd");
+        at.That(!NormalizeOutputs || Kind == LadderKind.Projected, "normalizeOutputs", "true with elementwise ladders", "true with projected ladders");
         at.That(Bias is null || double.IsFinite(Bias.Value), "bias", $"{Bias}", "a finite number");
     }
 }

@@ -176,6 +176,12 @@ public sealed record CAttnMConfig : MixerConfig
     /// <summary>The ladders of each head.</summary>
     public required LadderConfig Ladders { get; init; }
 
+    /// <summary>
+    /// False: F speaks of absolute positions, as in the paper. True: of distances, so that token i looks at token j with z_i F_(i-j); the same number of parameters, and what
+    /// is learned at one position holds at all.
+    /// </summary>
+    public bool RelativePositions { get; init; }
+
     /// <inheritdoc/>
     public override long ParameterCount(ModelConfig model) =>
         (Heads * (Ladders.DenominatorParameters(model.Width) + ((long)Ladders.Count * model.ContextLength))) + ((long)model.Width * model.Width);
@@ -196,6 +202,7 @@ public sealed record CAttnMConfig : MixerConfig
         CheckHeads(model, Heads, at);
         Ladders.Check(at.Under("ladders"));
         at.That(Ladders.Kind == LadderKind.Projected, "ladders.kind", "elementwise", "projected");
+        at.That(!Ladders.NormalizeOutputs, "ladders.normalizeOutputs", "true", "false in an attention");
     }
 }
 

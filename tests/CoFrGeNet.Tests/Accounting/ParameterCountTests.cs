@@ -29,6 +29,16 @@ public class ParameterCountTests
     public void Cffn_counts_as_the_paper_does(int ladders, int depth, LadderKind kind, long parameters) =>
         Assert.Equal(parameters, new CffnConfig { Ladders = new() { Count = ladders, Depth = depth, Kind = kind } }.ParameterCount(Frame));
 
+    // Another p x p map: L p (d + 1) + 3 p^2.
+    [Fact]
+    public void The_product_gate_has_a_map_more()
+    {
+        Assert.Equal((5 * 6 * 4) + (3 * 36), new CffnConfig { Gate = GateKind.Product, Ladders = new() { Count = 5, Depth = 3 } }.ParameterCount(Frame));
+        Assert.Equal(3 * 36, new GatedLinearConfig { Gate = GateKind.Product }.ParameterCount(Frame));
+        Assert.Equal("3 p^2", new GatedLinearConfig { Gate = GateKind.Product }.ParameterFormula());
+        Assert.Equal(2 * 3 * 36, new GatedLinearConfig { Gate = GateKind.Product }.FlopsPerToken(Frame));
+    }
+
     // A bias a partial denominator: L d of them, or L p d for elementwise ladders.
     [Theory]
     [InlineData(LadderKind.Projected, (5 * 6 * 4) + (2 * 36) + (5 * 3))]

@@ -29,6 +29,8 @@ public class ModelConfigValidationTests
     [InlineData("llama-3.2-1b", "blocks.0.mixer.rotary.scaling.originalContextLength=0", "rotary.scaling.originalContextLength is 0; allowed is 1 or more.")]
     [InlineData("llama-3.2-1b", "blocks.0.feedForward.hiddenSize=0", "model.blocks[0].feedForward.hiddenSize is 0; allowed is 1 or more.")]
     [InlineData("tiny", "blocks.0.feedForward.hiddenSize=-1", "model.blocks[0].feedForward.hiddenSize is -1; allowed is 1 or more.")]
+    [InlineData("tiny-f", "blocks.0.feedForward.ladders={\"count\":3,\"depth\":2,\"kind\":\"elementwise\",\"normalizeOutputs\":true}", "ladders.normalizeOutputs is true with elementwise ladders; allowed is true with projected ladders.")]
+    [InlineData("tiny-a", "blocks.0.mixer.ladders.normalizeOutputs=true", "model.blocks[0].mixer.ladders.normalizeOutputs is true; allowed is false in an attention.")]
     [InlineData("tiny-f", "blocks.0.feedForward.ladders.count=0", "model.blocks[0].feedForward.ladders.count is 0; allowed is 1 or more.")]
     [InlineData("tiny-f", "blocks.0.feedForward.ladders.depth=0", "model.blocks[0].feedForward.ladders.depth is 0; allowed is 1 to 16.")]
     [InlineData("tiny-f", "blocks.0.feedForward.ladders.depth=17", "model.blocks[0].feedForward.ladders.depth is 17; allowed is 1 to 16.")]

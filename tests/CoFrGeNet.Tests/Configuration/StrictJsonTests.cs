@@ -62,7 +62,7 @@ public class StrictJsonTests
     [InlineData("\"cffn\"", "\"attention\"", "model.blocks[0].feedForward.type is 'attention'")]
     [InlineData("\"type\": \"cffn\",", "", "model.blocks[0].feedForward needs a member 'type', one of mlp, swiGlu, cffn, gatedLinear")]
     [InlineData("\"cffn\"", "7", "model.blocks[0].feedForward needs a member 'type'")]
-    [InlineData("\"ladders\"", "\"gate\": \"tanh\", \"ladders\"", "model.blocks[0].feedForward.gate is 'tanh'; did you mean 'silu'? Allowed are silu, sigmoid.")]
+    [InlineData("\"ladders\"", "\"gate\": \"tanh\", \"ladders\"", "model.blocks[0].feedForward.gate is 'tanh'; did you mean 'silu'? Allowed are silu, sigmoid, product.")]
     [InlineData("\"depth\"", "\"kind\": 1, \"depth\"", "model.blocks[0].feedForward.ladders.kind is '1'")]
     [InlineData("\"width\"", "\"norm\": { \"kind\": \"layer\" }, \"width\"", "model.norm.kind is 'layer'; did you mean 'layerNorm'?")]
     public void What_the_tree_does_not_know_is_refused_with_path_and_nearest_name(string old, string changed, string message) =>

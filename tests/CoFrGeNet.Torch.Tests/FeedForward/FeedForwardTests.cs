@@ -18,6 +18,7 @@ public class FeedForwardTests
         { LadderKind.Projected, GateKind.Sigmoid, false, "smooth", 0.5 },
         { LadderKind.Projected, GateKind.Silu, true, "clamp", 3 },
         { LadderKind.Projected, GateKind.Silu, true, "positive", double.NaN },
+        { LadderKind.Projected, GateKind.Product, true, "smooth", double.NaN },
         { LadderKind.Elementwise, GateKind.Silu, false, "smooth", double.NaN },
         { LadderKind.Elementwise, GateKind.Sigmoid, true, "clamp", 3 },
     };
@@ -33,6 +34,38 @@ public class FeedForwardTests
             Ladders = new() { Count = 4, Depth = 3, Kind = kind, Guard = Guard(guard), Bias = double.IsNaN(bias) ? null : bias },
         };
         Check(device => new Cffn(Width, config, new ModuleOptions { Device = device }), (w, x) => Cffn(config, w, x));
+    }
+
+    [Fact]
+    public void Normalized_outputs_are_divided_by_their_root_mean_square()
+    {
+        var config = new CffnConfig { Ladders = new() { Count = 4, Depth = 3, NormalizeOutputs = true } };
+        Check(device => new Cffn(Width, config, new ModuleOptions { Device = device }), (w, x) => Cffn(config, w, x));
+    }
+
+    [Theory]
+    [InlineData(LadderKind.Projected, 2)]
+    [InlineData(LadderKind.Projected, 0)]
+    [InlineData(LadderKind.Elementwise, 1)]
+    public void Ladders_cut_to_their_outer_levels_are_ladders_of_that_depth(LadderKind kind, int levels)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        var config = new CffnConfig { Ladders = new() { Count = 4, Depth = 3, Kind = kind, Bias = 0.5 } };
+        using var cffn = new Cffn(Width, config);
+        FormulaWeights.Fill(cffn, 0.6);
+        var x = FormulaWeights.Input(5, Width);
+        cffn.Ladders.ActiveLevels = levels;
+        var cut = cffn.forward(x);
+
+        // Deeper weights are there and have no say.
+        var shallow = config with { Ladders = config.Ladders with { Depth = levels } };
+        double[][] expected = [.. PlainMath.Rows(x).Select(row => levels == 0
+            ? PlainMath.Linear(PlainMath.Rows(cffn.state_dict()["linear.weight"]), Gated(config.Gate, cffn.state_dict(), row))
+            : Cffn(shallow, cffn.state_dict(), row))];
+        PlainMath.AssertClose(expected, cut, Float32Sums);
+        cffn.Ladders.ActiveLevels = null;
+        Assert.False(PlainMath.Same(cut, cffn.forward(x)));
     }
 
     // With a bias of 3 no ladder comes near a pole, so guarded continuants and the fraction as it is written down agree.
@@ -62,6 +95,7 @@ public class FeedForwardTests
     [Theory]
     [InlineData(GateKind.Silu)]
     [InlineData(GateKind.Sigmoid)]
+    [InlineData(GateKind.Product)]
     public void Gated_linear_is_u_of_the_gated_input(GateKind gate) => Check(
         device => new GatedLinear(Width, new GatedLinearConfig { Gate = gate }, new ModuleOptions { Device = device }),
         (w, x) => PlainMath.Linear(PlainMath.Rows(w["linear.weight"]), Gated(gate, w, x)));
@@ -144,7 +178,8 @@ public class FeedForwardTests
     }
 
     private static double[] Gated(GateKind gate, Dictionary<string, Tensor> w, double[] x) =>
-        [.. x.Zip(PlainMath.Linear(PlainMath.Rows(w["gate.weight"]), x), (v, g) => v * (gate == GateKind.Silu ? PlainMath.Silu(g) : PlainMath.Sigmoid(g)))];
+        [.. (gate == GateKind.Product ? PlainMath.Linear(PlainMath.Rows(w["value.weight"]), x) : x)
+            .Zip(PlainMath.Linear(PlainMath.Rows(w["gate.weight"]), x), (v, g) => v * (gate == GateKind.Sigmoid ? PlainMath.Sigmoid(g) : PlainMath.Silu(g)))];
 
     // y = U g (or U x) + V z; z_j = f(W^(j) g), or coordinate by coordinate f(w_1j c, .., w_dj c) with V weighing each coordinate alone.
     private static double[] Cffn(CffnConfig config, Dictionary<string, Tensor> w, double[] x)
@@ -159,7 +194,8 @@ public class FeedForwardTests
         {
             var z = Enumerable.Range(0, ladders.Count).Select(j => PlainMath.Ladder(
                 [.. levels.Select((level, k) => PlainMath.Dot(level[j], g) + (biases[k]?[j] ?? 0))], ladders.Guard)).ToArray();
-            return [.. linear.Zip(PlainMath.Linear(combine, z), (a, b) => a + b)];
+            var size = ladders.NormalizeOutputs ? Math.Sqrt(z.Average(value => value * value) + 1e-5) : 1;
+            return [.. linear.Zip(PlainMath.Linear(combine, [.. z.Select(value => value / size)]), (a, b) => a + b)];
         }
 
         return

@@ -10,7 +10,7 @@ internal static class MixerSamples
     public const int Context = 10;
 
     public static TheoryData<string> Names =>
-        ["attention", "grouped-rotary", "sparse", "synthesizer", "cattnm", "cattnm-clamp", "cattnu", "cattnu-deep"];
+        ["attention", "grouped-rotary", "sparse", "synthesizer", "cattnm", "cattnm-clamp", "cattnm-relative", "cattnu", "cattnu-deep"];
 
     public static MixerConfig Config(string name) => name switch
     {
@@ -31,6 +31,7 @@ internal static class MixerSamples
         "synthesizer" => new SynthesizerConfig { Heads = 3 },
         "cattnm" => new CAttnMConfig { Heads = 2, Ladders = new() { Count = 5, Depth = 3 } },
         "cattnm-clamp" => new CAttnMConfig { Heads = 3, Ladders = new() { Count = 4, Depth = 2, Guard = PoleGuard.Paper, Bias = 2 } },
+        "cattnm-relative" => new CAttnMConfig { Heads = 2, Ladders = new() { Count = 5, Depth = 3 }, RelativePositions = true },
         "cattnu" => new CAttnUConfig(),
         "cattnu-deep" => new CAttnUConfig { Depth = 4, Guard = new PositiveGuard() },
         _ => throw new ArgumentOutOfRangeException(nameof(name), name, "No such mixer."),

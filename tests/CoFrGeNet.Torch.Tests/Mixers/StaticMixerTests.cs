@@ -31,6 +31,7 @@ public class StaticMixerTests
     [Theory]
     [InlineData("cattnm")]
     [InlineData("cattnm-clamp")]
+    [InlineData("cattnm-relative")]
     public void Cattnm_is_the_causal_softmax_of_ladders_times_f(string name)
     {
         using var scope = NewDisposeScope();
@@ -48,8 +49,9 @@ public class StaticMixerTests
             PlainMath.Ladder([.. levels.Select((level, k) => PlainMath.Dot(level[ladder], rows[token]) + (biases[k]?[ladder] ?? 0))], config.Ladders.Guard);
         var z = rows.Select((_, i) => Enumerable.Range(0, heads * count).Select(j => Ladder(i, j)).ToArray()).ToArray();
 
-        // Softmax(z F) V with one F in R^(L x T) and one slice of V a head.
-        var expected = Csoftmax(heads, rows, weights["value.weight"], (i, h, j) => PlainMath.Dot(PlainMath.Head(z[i], h, heads), PlainMath.Values(weights["positions"][h, j])));
+        // Softmax(z F) V with one F in R^(L x T) and one slice of V a head; a column of F is a position, or a distance.
+        var expected = Csoftmax(heads, rows, weights["value.weight"], (i, h, j) =>
+            PlainMath.Dot(PlainMath.Head(z[i], h, heads), PlainMath.Values(weights["positions"][h, config.RelativePositions ? i - j : j])));
         foreach (var device in TestDevices.Available)
         {
             using var there = MixerSamples.Create(name, device);

@@ -42,6 +42,26 @@ public sealed class RunConfigSourceTests : IDisposable
     }
 
     [Fact]
+    public void The_papers_recipe_goes_over_preset_and_file_and_under_overrides()
+    {
+        var file = Write("mine.json", """{ "preset": "tiny-fu", "recipe": "paper", "training": { "ladderLearningRateShare": 0.5, "learningRate": 0.01 } }""");
+        var run = new RunConfigSource { File = file }.Resolve().Config;
+        var (mixer, feedForward) = ((CAttnUConfig)run.Model.Blocks[0].Mixer, (CffnConfig)run.Model.Blocks[0].FeedForward);
+        Assert.Equal(PoleGuard.Paper, mixer.Guard);
+        Assert.Equal(PoleGuard.Paper, feedForward.Ladders.Guard);
+        Assert.True(feedForward.Ladders.ClipToTrainedRange);
+        Assert.Equal((LadderSchedule.Dyadic, 1.0, 0.0, 0.01), (run.Training.LadderSchedule, run.Training.LadderLearningRateShare, run.Training.ComponentClipNorm, run.Training.LearningRate));
+
+        // The sizes are the preset's, and what is set by hand wins.
+        Assert.Equal(PresetLibrary.Get("tiny-fu").Model.WithMixer(mixer).WithFeedForward(feedForward), run.Model);
+        Assert.Equal(LadderSchedule.None, new RunConfigSource { File = file, Overrides = ["training.ladderSchedule=none"] }.Resolve().Config.Training.LadderSchedule);
+        Assert.Equal(PoleGuard.Default, ((CAttnUConfig)new RunConfigSource { File = file, Recipe = "default" }.Resolve().Config.Model.Blocks[0].Mixer).Guard);
+        Assert.Equal(PoleGuard.Paper, ((CAttnMConfig)new RunConfigSource { Preset = "tiny-a", Recipe = "paper" }.Resolve().Config.Model.Blocks[0].Mixer).Ladders.Guard);
+        Assert.Contains("recipe is 'papre'; did you mean 'paper'?", Assert.Throws<UserErrorException>(() => new RunConfigSource { Preset = "tiny", Recipe = "papre" }.Resolve()).Message, StringComparison.Ordinal);
+        Assert.Contains("write --recipe paper", Assert.Throws<UserErrorException>(() => new RunConfigSource { Preset = "tiny", Overrides = ["recipe=paper"] }.Resolve()).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_preset_given_by_itself_replaces_that_of_the_file()
     {
         var file = Write("mine.json", """{ "preset": "tiny", "training": { "steps": 7 } }""");

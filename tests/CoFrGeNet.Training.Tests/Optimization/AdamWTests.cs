@@ -91,6 +91,25 @@ public class AdamWTests
         Assert.All(TrainingSamples.Values(other), value => Assert.Equal(-0.1, value, 1e-7));
     }
 
+    [Theory]
+    [InlineData(null, 0.5)]
+    [InlineData(0.1, 0.1)]
+    [InlineData(0.0, 0.0)]
+    public void Ladders_decay_as_they_are_told_or_like_all_else(double? own, double expected)
+    {
+        using var scope = NewDisposeScope();
+        Parameter ladder = new(ones(2, 2)), other = new(ones(2, 2));
+        ComponentGroup[] groups = [new(Component.Ladders, 0, [("ladder", ladder)]), new(Component.FeedForward, 0, [("other", other)])];
+        using var optimizer = new AdamW(groups, Config with { WeightDecay = 0.5, LadderWeightDecay = own });
+        ladder.grad = zeros(2, 2);
+        other.grad = zeros(2, 2);
+        optimizer.Step(0.1);
+
+        // Without a gradient only the decay moves a weight: 1 - rate x decay, rounded to float32.
+        Assert.All(TrainingSamples.Values(ladder), value => Assert.Equal(1 - (0.1 * expected), value, 1e-7));
+        Assert.All(TrainingSamples.Values(other), value => Assert.Equal(0.95, value, 1e-7));
+    }
+
     [Fact]
     public void A_restored_state_takes_the_place_of_the_old_one()
     {

@@ -55,6 +55,31 @@ public class DyadicScheduleTests
         }
     }
 
+    [Theory]
+    [InlineData("f")]
+    [InlineData("fa")]
+    [InlineData("fu")]
+    public void Truncated_ladders_have_the_levels_that_are_trained_and_all_at_the_end(string variant)
+    {
+        var config = TrainingSamples.Run(variant, training => training with { LadderSchedule = LadderSchedule.DyadicTruncated });
+        var layers = new List<int?[]>();
+        Trainer? trainer = null;
+        var observer = new RecordingObserver { AfterStep = _ => layers.Add([.. trainer!.Model.modules().OfType<ILadderLayer>().Where(layer => layer.LevelParameters.Count == 3).Select(layer => layer.ActiveLevels)]) };
+        using (trainer = new Trainer(config, TrainingSamples.Text, observer: observer))
+        {
+            Assert.True(trainer.Train());
+        }
+
+        // t = 8: levels start at steps 4, 6 and 7.
+        int?[] expected = [0, 0, 0, 0, 1, 1, 2, null];
+        Assert.All(layers.Zip(expected), step => Assert.All(step.First, active => Assert.Equal(step.Second, active)));
+        Assert.All(observer.Losses, loss => Assert.InRange(loss, 0, 10));
+
+        // Fewer steps than levels would leave one cut off for good.
+        var error = Assert.Throws<UserErrorException>(() => (config with { Training = config.Training with { Steps = 7, WarmupSteps = 1 } }).Validate());
+        Assert.Contains("training.ladderSchedule is dyadicTruncated with 7 steps; allowed is dyadicTruncated with enough steps for all 3 levels, 8 or more", error.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void The_first_step_after_unfreezing_is_that_of_a_fresh_parameter()
     {
