@@ -93,7 +93,8 @@ public sealed record StudyArmSummary
         };
     }
 
-    private static double Deviation(double[] values)
+    /// <summary>The standard deviation of a sample, n - 1 in its denominator.</summary>
+    internal static double Deviation(double[] values)
     {
         var mean = values.Average();
         return Math.Sqrt(values.Sum(value => (value - mean) * (value - mean)) / (values.Length - 1));

@@ -92,7 +92,7 @@ public static class StudyReport
                 $"{arm.Seeds.Count}" + (arm.FailedSeeds.Count > 0 ? $", {arm.FailedSeeds.Count} failed" : string.Empty),
                 arm.MeanLoss is { } loss ? Invariant($"{loss:F4}") + (arm.Spread is { } spread ? Invariant($" ± {spread:F4}") : string.Empty) : Missing,
                 Number(arm.BitsPerByte, "F4"),
-                Against(arm, best),
+                Against(arm, best, results),
                 Number(arm.MaxGradientNorm, "F2"),
                 gradient is { } ratio ? Invariant($"{ratio:F1}x") : Missing,
                 $"{arm.SkippedSteps}",
@@ -102,21 +102,27 @@ public static class StudyReport
         }
 
         text.Append($"\nThe reference is {(best is null ? "not known yet" : $"{best.Name}, {(references.Count > 1 ? "the best of " + string.Join(", ", references) : "as the study says")}")}. ");
-        text.Append("\"(edge)\": the best rate is the grid's lowest or highest, so a better one may lie outside. \"clear\": the difference of the means is larger than the spreads of both arms together; with fewer than two seeds an arm has no spread.\n\n");
+        text.Append("Against it: the mean difference of the losses seed by seed, with the standard deviation of these differences; \"better\" or \"worse\" where the mean is larger than that, else \"level\". ");
+        text.Append("\"(edge)\": the best rate is the grid's lowest or highest, so a better one may lie outside.\n\n");
     }
 
-    private static string Against(StudyArmSummary arm, StudyArmSummary? reference)
+    // Seed by seed: the same seed means the same batches, so what they make easy or hard falls out of the difference.
+    private static string Against(StudyArmSummary arm, StudyArmSummary? reference, StudyResults results)
     {
-        if (reference is null || arm.MeanLoss is not { } loss || arm.Name == reference.Name)
+        if (reference?.LearningRate is null || arm.LearningRate is null || arm.Name == reference.Name)
         {
             return Missing;
         }
 
-        var difference = loss - reference.MeanLoss!.Value;
-        var verdict = arm.Spread is { } one && reference.Spread is { } other
-            ? Math.Abs(difference) > one + other ? ", clear" : ", within the spread"
-            : string.Empty;
-        return Invariant($"{difference:+0.0000;-0.0000}{verdict}");
+        double? Loss(StudyArmSummary of, int seed) => results.Find(new StudyRunKey(of.Name, seed, of.LearningRate!.Value))?.ValidationLoss;
+        var differences = arm.Seeds.Select(seed => Loss(arm, seed) - Loss(reference, seed)).OfType<double>().ToArray();
+        if (differences.Length < 2)
+        {
+            return differences.Length == 0 ? Missing : Invariant($"{differences[0]:+0.0000;-0.0000} (one seed)");
+        }
+
+        double mean = differences.Average(), spread = StudyArmSummary.Deviation(differences);
+        return Invariant($"{mean:+0.0000;-0.0000} ± {spread:F4}, {(Math.Abs(mean) > spread ? mean < 0 ? "better" : "worse" : "level")} ({differences.Length} seeds)");
     }
 
     private static void RunTable(StringBuilder text, StudyPlan plan, StudyResults results)

@@ -30,6 +30,11 @@ public sealed class StudyTests : IDisposable
             Assert.Equal(best.Average(), arm.MeanLoss!.Value, 1e-12);
             Assert.Equal(Math.Sqrt(best.Sum(loss => Math.Pow(loss - best.Average(), 2)) / 2), arm.Spread!.Value, 1e-12);
         }
+
+        // The document compares seed by seed.
+        double Loss(string arm, int seed) => runner.Results.Find(new StudyRunKey(arm, seed, runner.Results.BestRate(plan, arm)!.Value))!.ValidationLoss!.Value;
+        var difference = plan.Config.Seeds.Average(seed => Loss("both", seed) - Loss("gate", seed));
+        Assert.Contains(FormattableString.Invariant($"| {difference:+0.0000;-0.0000} ± "), StudyReport.Document(plan, runner.Results, null, "cofrgenet study"), StringComparison.Ordinal);
     }
 
     [Fact]
