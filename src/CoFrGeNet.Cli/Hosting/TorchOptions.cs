@@ -32,7 +32,7 @@ internal sealed class TorchOptions
     public torch.Device Start(ParseResult arguments, int localRank = 0)
     {
         StartOnCpu(arguments);
-        var name = arguments.GetValue(_device)!;
+        var name = DeviceName(arguments);
         var device = Device(name == "cuda" && localRank > 0 ? $"cuda:{localRank}" : name);
         if (device.type != DeviceType.CPU)
         {
@@ -51,12 +51,7 @@ internal sealed class TorchOptions
     /// <exception cref="UserErrorException">libtorch does not load.</exception>
     public void StartOnCpu(ParseResult arguments)
     {
-        var threads = arguments.GetValue(_threads);
-        if (threads is < 1)
-        {
-            throw new UserErrorException($"--threads is {threads}; allowed is 1 or more.");
-        }
-
+        var threads = ThreadCount(arguments);
         LibTorch.EnsureLoaded();
         AllocatorTuning.Apply();
         if (threads is { } count)
@@ -64,6 +59,17 @@ internal sealed class TorchOptions
             torch.set_num_threads(count);
         }
     }
+
+    /// <summary>--threads; null: not given.</summary>
+    /// <param name="arguments">The parsed command line.</param>
+    /// <exception cref="UserErrorException">It is less than 1.</exception>
+    public int? ThreadCount(ParseResult arguments) => arguments.GetValue(_threads) is var threads and not < 1
+        ? threads
+        : throw new UserErrorException($"--threads is {arguments.GetValue(_threads)}; allowed is 1 or more.");
+
+    /// <summary>--device as it was given.</summary>
+    /// <param name="arguments">The parsed command line.</param>
+    public string DeviceName(ParseResult arguments) => arguments.GetValue(_device)!;
 
     /// <summary>The same options for another command line, with a space before each; empty if none was given.</summary>
     /// <param name="arguments">The parsed command line.</param>

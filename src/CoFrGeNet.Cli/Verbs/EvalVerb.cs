@@ -39,14 +39,14 @@ internal sealed class EvalVerb : Verb
     private readonly Option<string?> _outputPath = new("--output_path") { Description = "Folder for results, samples and the answers so far; a stopped evaluation goes on from there", HelpName = "DIR" };
     private readonly Option<bool> _logSamples = new("--log_samples") { Description = "Write each record with its questions and answers to --output_path" };
     private readonly Option<bool> _writeOut = new("--write_out") { Description = "Show the first questions of each task" };
-    private readonly TorchOptions _torch = new();
+    private readonly EngineOptions _engine = new(isManaged: false);
 
     /// <summary>Creates the verb.</summary>
     /// <param name="console">Where it writes.</param>
     public EvalVerb(ToolConsole console)
         : base("eval", "Score a model on tasks with the names, prompts and metrics of lm-evaluation-harness", console) => Accept(
         [
-            _model, _tasks, _data, _split, _numFewshot, _limit, _batchSize, _outputPath, _logSamples, _writeOut, _seed, _bootstrap, _window, _stride, _download, _revision, _cache, .. _torch.Options,
+            _model, _tasks, _data, _split, _numFewshot, _limit, _batchSize, _outputPath, _logSamples, _writeOut, _seed, _bootstrap, _window, _stride, _download, _revision, _cache, .. _engine.Options,
         ]);
 
     /// <inheritdoc/>
@@ -69,19 +69,17 @@ internal sealed class EvalVerb : Verb
         var options = ReadOptions(arguments).Validate(ModelFolder.ReadConfig(folder).Model.ContextLength);
         using var client = new HttpClient();
         var source = new DatasetSource(arguments.GetValue(_data) ?? [], Hub(arguments, client));
-        var device = _torch.Start(arguments);
-        var (model, tokenizer) = ModelFolder.Load(folder, device);
-        using (model)
+        return _engine.With(arguments, folder, (model, tokenizer) =>
         {
-            using var cache = OpenCache(arguments.GetValue(_outputPath), folder);
-            var evaluator = new Evaluator(new TorchLanguageModel(model), tokenizer, source, options, cache);
+            using var cache = OpenCache(arguments.GetValue(_outputPath), folder, _engine.IsManaged(arguments));
+            var evaluator = new Evaluator(model, tokenizer, source, options, cache);
             var started = DateTime.UtcNow;
             var display = new CountDisplay(Tool, "questions");
             var results = evaluator.Run(
                 names, progress => display.Show(progress.Done, progress.All), questions => Announce(questions, arguments.GetValue(_writeOut)), Tool.Stop);
             display.Clear();
             return Report(results, arguments, folder, started);
-        }
+        });
     }
 
     private int List(ParseResult arguments)
@@ -147,7 +145,7 @@ internal sealed class EvalVerb : Verb
             : throw new UserErrorException($"HF_ENDPOINT is '{address}'; allowed is an address such as {HubDatasets.DefaultEndpoint}.");
     }
 
-    private RequestCache OpenCache(string? outputPath, string modelFolder)
+    private RequestCache OpenCache(string? outputPath, string modelFolder, bool isManaged)
     {
         if (outputPath is null)
         {
@@ -160,8 +158,9 @@ internal sealed class EvalVerb : Verb
         }
 
         Directory.CreateDirectory(outputPath);
-        var model = Identity(modelFolder);
-        var cache = new RequestCache(Path.Combine(outputPath, $"requests-{model[..12]}.jsonl"), model);
+        // The engines differ in the last bits, so neither gets the other's answers.
+        var model = (isManaged ? "managed-" : string.Empty) + Identity(modelFolder);
+        var cache = new RequestCache(Path.Combine(outputPath, $"requests-{model[..(isManaged ? 20 : 12)]}.jsonl"), model);
         if (cache.Count > 0)
         {
             Tool.Error.WriteLine($"{cache.Count:N0} answers of earlier evaluations are in {outputPath} and are not asked for again");
