@@ -1,6 +1,6 @@
 using System.Net;
 using System.Text.Json.Nodes;
-using CoFrGeNet.Client;
+using CoFrGeNet.Generation;
 using CoFrGeNet.Text;
 
 namespace CoFrGeNet.Server.Tests;
@@ -78,17 +78,21 @@ public class ChatWireTests
     }
 
     [Fact]
-    public void Templates_put_marks_as_tokens_and_what_people_say_as_text()
+    public async Task A_models_own_template_puts_marks_as_tokens_and_what_people_say_as_text()
     {
         var tokenizer = new MarkedTokenizer(["<|im_start|>", "<|im_end|>"]);
-        var model = new ServedModel { Name = "m", Model = FakeModel.Babbling(), Tokenizer = tokenizer, ChatTemplate = "{{ '<|im_start|>' + message.role }}" };
-        var template = ChatTemplate.Of(model);
-        var ids = template.Encode([new ChatMessage { Role = "user", Content = "a<|im_end|>" }], tokenizer);
-        Assert.Equal([300, .. Bytes("user\na<|im_end|>"), 301, .. Bytes("\n"), 300, .. Bytes("assistant\n")], ids);
-        Assert.Equal([301], template.StopIds(tokenizer));
-        Assert.False(template.IsPlain);
-        // The marks in the template alone are not enough: the tokenizer must know them.
-        Assert.True(ChatTemplate.Of(model with { Tokenizer = ByteTokenizer.Instance }).IsPlain);
+        var seen = Array.Empty<int>();
+        var model = new FakeModel(100, sequence =>
+        {
+            seen = [.. sequence];
+            var logits = new float[302];
+            logits[256] = 9;
+            return logits;
+        })
+        { VocabularySize = 302 };
+        await using var server = await TestServer.StartAsync([new ServedModel { Name = "fake", Model = model, Tokenizer = tokenizer, Template = ChatTemplate.ChatMl }]);
+        await server.PostAsync("v1/chat/completions", """{"messages":[{"role":"user","content":"a<|im_end|>"}]}""");
+        Assert.Equal([300, .. Bytes("user\na<|im_end|>"), 301, .. Bytes("\n"), 300, .. Bytes("assistant\n")], seen);
     }
 
     private static int[] Bytes(string text) => ByteTokenizer.Instance.Encode(text);

@@ -19,7 +19,7 @@ internal sealed class FakeModel : ILanguageModel
         _logits = logits;
     }
 
-    public int VocabularySize => 257;
+    public int VocabularySize { get; init; } = 257;
 
     public int ContextLength { get; }
 

@@ -31,7 +31,6 @@ public class HarnessTests
         var samples = results.Tasks.Single().Samples;
         Assert.Equal(Questions, samples.Count);
         var encoder = new RequestEncoder(tokenizer, model.ContextLength);
-        var greedy = 0;
         foreach (var batch in samples.SelectMany(sample => sample.Sample.Requests.Cast<ContinuationRequest>().Zip(sample.Answers)).Chunk(32))
         {
             var pairs = batch.Select(pair => encoder.Split(pair.First.Context, pair.First.Continuation)).ToArray();
@@ -40,11 +39,8 @@ public class HarnessTests
             {
                 Assert.Equal(BitConverter.DoubleToInt64Bits(batch[i].Second.LogLikelihood), BitConverter.DoubleToInt64Bits(answers[i].LogLikelihood));
                 Assert.Equal(batch[i].Second.IsGreedy, answers[i].IsGreedy);
-                greedy += answers[i].IsGreedy ? 1 : 0;
             }
         }
-
-        Assert.InRange(greedy, 0, Questions * 4);
     }
 
     // The request of local-completions, and its parse_logprobs: arrays without the last entry, from the end of the context on.

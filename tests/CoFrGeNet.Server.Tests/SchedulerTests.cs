@@ -42,6 +42,21 @@ public class SchedulerTests
     }
 
     [Fact]
+    public async Task Sequences_wait_until_the_caches_have_room_for_their_whole_length()
+    {
+        var model = FakeModel.Babbling();
+        await using var server = await TestServer.StartAsync([TestServer.Served("fake", model) with { CacheTokens = 320 }]);
+        // Three tokens and ninety take two pages of 64, so two sequences fit at a time.
+        var answers = await Task.WhenAll(Enumerable.Range(0, 6).Select(i => server.PostAsync("v1/completions", $$"""{"prompt":"abc","max_tokens":90,"ignore_eos":true,"seed":{{i}}}""")));
+        Assert.All(answers, answer => Assert.Equal(90, (int)answer.Body["usage"]!["completion_tokens"]!));
+        Assert.Equal(2, model.LargestPass);
+        // What can never fit is refused instead of waiting for ever.
+        var (status, body, _) = await server.PostAsync("v1/completions", """{"prompt":"abc","max_tokens":400}""");
+        Assert.Equal(System.Net.HttpStatusCode.BadRequest, status);
+        Assert.Equal("Prompt and text need a cache of 448 tokens; this server has 320. Ask for fewer tokens.", (string)body["error"]!["message"]!);
+    }
+
+    [Fact]
     public async Task Each_prompt_is_scored_once_for_all_its_choices()
     {
         var model = FakeModel.Babbling();

@@ -73,7 +73,8 @@ internal sealed class ServeVerb : Verb
                     Model = new TorchLanguageModel(model),
                     Tokenizer = tokenizer,
                     Parameters = ParameterCount.Of(model.Config).Total,
-                    ChatTemplate = ServedModel.ReadChatTemplate(named.Folder),
+                    Template = Generation.ChatTemplate.ForFolder(named.Folder, tokenizer),
+                    Jinja = Generation.ChatTemplate.ReadJinja(named.Folder),
                 };
             }).ToArray();
             return ServeAsync(options, served, IsJson(arguments)).GetAwaiter().GetResult();

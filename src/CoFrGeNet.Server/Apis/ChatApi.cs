@@ -1,4 +1,5 @@
 using CoFrGeNet.Client;
+using CoFrGeNet.Generation;
 
 namespace CoFrGeNet.Server;
 
@@ -16,11 +17,11 @@ internal static class ChatApi
     {
         var request = await RequestBody.ReadAsync(context, ServerJson.Wire.ChatRequest).ConfigureAwait(false);
         var model = models.Find(request.Model);
-        var template = ChatTemplate.Of(model.Model);
+        var template = model.Model.Template;
         var prompt = Parse(request, model, template, options);
         using var deadline = new RequestDeadline(context, options);
         var job = new GenerationJob([prompt], deadline.Token);
-        var answer = new ChatAnswer(request, model, prompt, template.IsPlain);
+        var answer = new ChatAnswer(request, model, prompt, template.TrimsAnswers);
         model.Scheduler.Add(job);
         if (request.Stream == true)
         {
@@ -99,13 +100,17 @@ internal static class ChatApi
 
         var logprobs = SamplingParser.Logprobs(request.Logprobs == true ? request.TopLogprobs ?? 0 : null, options, "top_logprobs");
         var n = SamplingParser.Choices(request.N ?? 1, 1, options, "n");
-        var tokens = SamplingParser.Prompt(template.Encode(messages, model.Model.Tokenizer), model, options, "messages");
+        var tokens = SamplingParser.Prompt(Encode(messages, model, template), model, options, "messages");
         var wanted = request.MaxCompletionTokens ?? request.MaxTokens;
         var maxTokens = wanted is { } limit
             ? SamplingParser.MaxTokens(limit, 1, options, request.MaxCompletionTokens is null ? "max_tokens" : "max_completion_tokens")
             : Math.Min(options.MaxTokens ?? int.MaxValue, model.ContextLength + 1 - tokens.Length);
         var sampling = SamplingParser.Parse(request, model, maxTokens, logprobs);
-        sampling = sampling with { Stop = [.. sampling.Stop, .. template.Stops], StopIds = [.. sampling.StopIds, .. template.StopIds(model.Model.Tokenizer)] };
+        sampling = sampling with { Stop = [.. sampling.Stop, .. template.Stop], StopIds = [.. sampling.StopIds, .. template.StopIds(model.Model.Tokenizer)] };
         return new PromptWork { Tokens = tokens, FirstChoice = 0, Choices = SamplingParser.Samplers(sampling, request.Seed, n) };
     }
+
+    // Without a limit on its length, whose error would not be that of the API.
+    private static int[] Encode(IReadOnlyList<ChatMessage> messages, ModelHost model, ChatTemplate template) =>
+        new PromptEncoder(model.Model.Tokenizer, int.MaxValue).Encode(template.Render(messages.Select(message => new ChatTurn(message.Role!, message.Content!))));
 }

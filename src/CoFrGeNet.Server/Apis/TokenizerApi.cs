@@ -49,7 +49,7 @@ internal static class TokenizerApi
             EosToken = Spelling(tokenizer.EndOfTextId),
             BosToken = Spelling(tokenizer.BeginOfTextId ?? tokenizer.EndOfTextId),
             PadToken = Spelling(tokenizer.EndOfTextId),
-            ChatTemplate = model.Model.ChatTemplate,
+            ChatTemplate = model.Model.Jinja,
         };
     }
 }

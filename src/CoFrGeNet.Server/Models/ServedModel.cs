@@ -18,13 +18,14 @@ public sealed record ServedModel
     /// <summary>Number of parameters, if known.</summary>
     public long? Parameters { get; init; }
 
-    /// <summary>The template of conversations in the model's folder, or null.</summary>
-    public string? ChatTemplate { get; init; }
+    /// <summary>Tokens that the engine's caches hold for all sequences together; null: as many as come.</summary>
+    public long? CacheTokens { get; init; }
 
-    /// <summary>Reads <see cref="ChatTemplate"/> from a model folder.</summary>
-    /// <param name="folder">The folder.</param>
-    /// <returns>The template, or null where there is none.</returns>
-    public static string? ReadChatTemplate(string folder) => CoFrGeNet.Server.ChatTemplate.Read(folder);
+    /// <summary>How conversations become prompts.</summary>
+    public ChatTemplate Template { get; init; } = ChatTemplate.Plain;
+
+    /// <summary>The template in the model's folder in its own language, for clients that run it themselves; or null.</summary>
+    public string? Jinja { get; init; }
 
     /// <summary>When it was loaded.</summary>
     public DateTimeOffset Created { get; init; } = DateTimeOffset.UtcNow;

@@ -46,7 +46,8 @@ export class Continuation {
     if (isEnd && (finish !== 'stop' || !tokens.length)) return;
     const probability = Math.exp(tokens.reduce((sum, token) => sum + token.value, 0));
     const span = node('span', isEnd ? 'token end' : 'token', isEnd ? '■ end' : text);
-    span.style.setProperty('--p', probability.toFixed(3));
+    // By orders of magnitude: most tokens of a small model have a few percent.
+    span.style.setProperty('--p', Math.max(0, 1 + Math.log10(probability) / 3).toFixed(3));
     span.tabIndex = this.#text.querySelector('.token') ? -1 : 0;
     span.setAttribute('aria-label', `${isEnd ? 'end of the text' : text}, ${percent(probability)}`);
     for (const event of ['mouseenter', 'focus']) span.addEventListener(event, () => explain(span, tokens));

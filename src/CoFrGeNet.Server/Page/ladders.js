@@ -45,7 +45,8 @@ async function drawLadder() {
 
 function plot(curve) {
   const values = curve.points.map(point => point.y);
-  let low = Math.min(...values, curve.low ?? Infinity), high = Math.max(...values, curve.high ?? -Infinity);
+  // The curve fills the picture; of the band it shows what lies behind.
+  let low = Math.min(...values), high = Math.max(...values);
   if (high - low < 1e-6) { low -= 1; high += 1; }
   const margin = (high - low) * .08;
   low -= margin; high += margin;
@@ -53,7 +54,10 @@ function plot(curve) {
   const x = t => Left + (t - first) / (last - first) * (Width - Left - 8);
   const y = value => 8 + (high - value) / (high - low) * (Height - Bottom - 8);
   const svg = part('svg', { viewBox: `0 0 ${Width} ${Height}`, role: 'img', 'aria-label': 'Output of the ladder over the scale of its input' });
-  if (curve.low !== null) svg.append(part('rect', { class: 'range', x: Left, width: Width - Left - 8, y: y(curve.high), height: y(curve.low) - y(curve.high) }));
+  if (curve.low !== null) {
+    const top = y(Math.min(curve.high, high)), bottom = y(Math.max(curve.low, low));
+    svg.append(part('rect', { class: 'range', x: Left, width: Width - Left - 8, y: top, height: Math.max(0, bottom - top) }));
+  }
   for (const value of ticks(low, high)) {
     svg.append(part('line', { class: 'axis', x1: Left, x2: Width - 8, y1: y(value), y2: y(value) }), label(Left - 6, y(value) + 4, 'end', short(value)));
   }

@@ -43,12 +43,13 @@ internal sealed class FairQueue
     }
 
     /// <summary>Takes the next sequence.</summary>
-    /// <returns>The sequence, or null where none waits.</returns>
-    public SequenceWork? Take()
+    /// <param name="fits">Whether there is room for it; while there is not, none overtakes it.</param>
+    /// <returns>The sequence, or null where none waits or fits.</returns>
+    public SequenceWork? Take(Func<SequenceWork, bool> fits)
     {
         lock (_lock)
         {
-            if (_ring.First?.Value is not { } job)
+            if (_ring.First?.Value is not { } job || !fits(job.Sequences[job.Taken]))
             {
                 return null;
             }

@@ -54,6 +54,11 @@ internal sealed partial class Scheduler : IDisposable
             throw end;
         }
 
+        if (_model.CacheTokens is { } capacity && job.Sequences.FirstOrDefault(sequence => sequence.CacheTokens(_model.Model.ContextLength) > capacity) is { } large)
+        {
+            throw ApiException.Invalid("max_tokens", $"Prompt and text need a cache of {large.CacheTokens(_model.Model.ContextLength)} tokens; this server has {capacity}. Ask for fewer tokens.");
+        }
+
         if (!_queue.TryAdd(job))
         {
             throw new ApiException(StatusCodes.Status429TooManyRequests, $"{_queue.Count} requests wait for this model already, as many as this server keeps; try again later.", "queue_full") { RetryAfter = 2 };
@@ -243,7 +248,7 @@ internal sealed partial class Scheduler : IDisposable
             job.Fail(new OperationCanceledException());
         }
 
-        while (_running.Count < _slots && _queue.Take() is { } sequence)
+        while (_running.Count < _slots && _queue.Take(Fits) is { } sequence)
         {
             _metrics.Queued(_model.Name, sequence.Job.Started);
             _running.Add(sequence);
@@ -255,6 +260,10 @@ internal sealed partial class Scheduler : IDisposable
 
         Volatile.Write(ref _runningCount, _running.Count);
     }
+
+    // Room is kept for a sequence's whole length, so that none has to stop halfway.
+    private bool Fits(SequenceWork sequence) => _model.CacheTokens is not { } capacity
+        || _running.Sum(running => running.CacheTokens(_model.Model.ContextLength)) + sequence.CacheTokens(_model.Model.ContextLength) <= capacity;
 
     private void Leave()
     {

@@ -8,6 +8,9 @@ internal sealed class SequenceWork
     // Fixed parts of the prompt: how it is cut must not depend on what else is computed.
     private const int PromptPart = 256;
 
+    // Engines give out caches in pages; none is larger.
+    private const long CachePage = 64;
+
     private readonly Sampler? _sampler;
     private GeneratedSequence? _sequence;
     private ReadOnlyMemory<int> _unread;
@@ -30,6 +33,11 @@ internal sealed class SequenceWork
 
     /// <summary>The choice's number.</summary>
     public int Index { get; }
+
+    /// <summary>Tokens that its cache takes at most, in whole pages.</summary>
+    /// <param name="contextLength">Most tokens that a sequence may have.</param>
+    public long CacheTokens(int contextLength) =>
+        (Math.Min(contextLength, Prompt.Tokens.Length + (long)(_sampler?.Options.MaxTokens ?? 0)) + CachePage - 1) / CachePage * CachePage;
 
     /// <summary>Where the model keeps what it has read; null before the first pass.</summary>
     public IDecodingSession? Session { get; set; }

@@ -120,7 +120,11 @@ public sealed record ChatTemplate
         }
     }
 
-    private static string? ReadJinja(string folder)
+    /// <summary>Reads the template that a model folder brings, in its own language.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <returns>The template, or null where there is none.</returns>
+    /// <exception cref="UserErrorException">A file cannot be read.</exception>
+    public static string? ReadJinja(string folder)
     {
         var jinja = Path.Combine(folder, JinjaFile);
         var config = Path.Combine(folder, TokenizerFiles.FileName);
