@@ -1,5 +1,6 @@
 using System.Buffers;
 using CoFrGeNet.Configuration;
+using CoFrGeNet.ContinuedFractions;
 using CoFrGeNet.Generation;
 using CoFrGeNet.Weights;
 
@@ -10,7 +11,7 @@ namespace CoFrGeNet.Inference;
 /// own: a pass takes all cores, so passes of all models of a process follow one another. What a sequence gets depends on its own calls alone (the number of tokens of each),
 /// never on the sequences beside it, the number of threads or which of them does what: it is equal bit by bit.
 /// </summary>
-public sealed class InferenceModel : ILanguageModel, IDisposable
+public sealed class InferenceModel : ILanguageModel, ILadderInspection, IDisposable
 {
     private readonly WeightReader _weights;
     private readonly Transformer _transformer;
@@ -120,6 +121,27 @@ public sealed class InferenceModel : ILanguageModel, IDisposable
         using var scoring = new Scoring(_runner, _transformer, sequences, positions);
         scoring.Run(_pool);
         scoring.Deliver(reader);
+    }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<LadderUse> InspectLadders(ReadOnlyMemory<int> tokens) => Look(tokens, new LadderProbe()).Uses;
+
+    /// <inheritdoc/>
+    public LadderCurve InspectLadder(ReadOnlyMemory<int> tokens, int layer, int ladder, ReadOnlySpan<float> scales)
+    {
+        var line = Look(tokens, new LadderProbe(layer, ladder)).Line ?? throw new ArgumentOutOfRangeException(nameof(ladder), ladder, $"layer {layer} has no such ladder");
+        return new LadderCurve(
+            line.At(scales), line.At([1])[0], float.IsFinite(line.Low) ? line.Low : null, float.IsFinite(line.High) ? line.High : null);
+    }
+
+    /// <summary>Runs a text with somebody looking at the ladders.</summary>
+    internal LadderProbe Look(ReadOnlyMemory<int> tokens, LadderProbe probe)
+    {
+        Check(tokens.Span, 0);
+        using var sequence = new TokenSequence(_pool);
+        sequence.Prepare(tokens.Span);
+        _runner.Run(new ReadOnlySpan<TokenSequence>(in sequence), probe);
+        return probe;
     }
 
     /// <summary>Frees weights and caches. Sessions must not be used afterwards.</summary>

@@ -72,10 +72,15 @@ internal sealed unsafe class Transformer
         }
 
         pass.ForRows(_embedRow);
-        foreach (var block in _blocks)
+        for (var i = 0; i < _blocks.Length; i++)
         {
+            if (pass.Probe is { } probe)
+            {
+                probe.Layer = i;
+            }
+
             var mark = pass.Arena.Mark;
-            block.Forward(pass, normed, _residual, Stride);
+            _blocks[i].Forward(pass, normed, _residual, Stride);
             pass.Arena.Release(mark);
         }
 

@@ -2,7 +2,9 @@ using System.CommandLine;
 using System.Text.Json;
 using CoFrGeNet.Accounting;
 using CoFrGeNet.Configuration;
+using CoFrGeNet.Inference;
 using CoFrGeNet.Server;
+using CoFrGeNet.Text;
 using CoFrGeNet.Torch;
 
 namespace CoFrGeNet.Cli;
@@ -10,6 +12,7 @@ namespace CoFrGeNet.Cli;
 /// <summary>serve: an OpenAI-compatible server with a page.</summary>
 internal sealed class ServeVerb : Verb
 {
+    private const string Managed = "managed";
     private const string KeyVariable = "COFRGENET_API_KEY";
 
     private static readonly ServerOptions Defaults = new();
@@ -33,6 +36,8 @@ internal sealed class ServeVerb : Verb
     private readonly Option<int> _shutdownSeconds = VariableOption.Create("--shutdown-seconds", "Seconds that running requests have to finish when the server is stopped", "S", Defaults.ShutdownSeconds);
     private readonly Option<bool> _jsonLog = VariableOption.Create("--json-log", "Log lines as JSON objects", null, Defaults.JsonLog);
     private readonly Option<bool> _quiet = VariableOption.Create("--quiet", "No log line for each request", null, false);
+    private readonly Option<string> _engine = VariableOption.Create("--engine", "managed (no libtorch, batches sequences) or torch", "NAME", Managed);
+    private readonly Option<int?> _cacheMb = VariableOption.Create<int?>("--cache-mb", "Most MiB that the caches of a model's sequences take together; requests wait for room [default: no limit]", "N", null);
     private readonly TorchOptions _torch = new();
 
     /// <summary>Creates the verb.</summary>
@@ -41,7 +46,7 @@ internal sealed class ServeVerb : Verb
         : base("serve", "Serve models to any OpenAI client, and a page to try and compare them", console) =>
         Accept([
             _model, _host, _port, _apiKeyFile, _allowPublic, _corsOrigin, _slots, _queueLimit, _maxChoices, _maxPromptTokens, _maxTokens, _maxLogprobs, _maxBodyBytes, _maxConnections,
-            _requestSeconds, _receiveSeconds, _shutdownSeconds, _jsonLog, _quiet, .. _torch.Options
+            _requestSeconds, _receiveSeconds, _shutdownSeconds, _jsonLog, _quiet, _engine, _cacheMb, .. _torch.Options
         ]);
 
     /// <inheritdoc/>
@@ -59,31 +64,54 @@ internal sealed class ServeVerb : Verb
             throw new UserErrorException("There is no model to serve; give one with --model DIR, for example RUN/final.");
         }
 
-        var device = _torch.Start(arguments);
-        var models = new List<LanguageModel>();
+        var owned = new List<IDisposable>();
         try
         {
-            var served = folders.Select(named =>
-            {
-                var (model, tokenizer) = ModelFolder.Load(named.Folder, device);
-                models.Add(model);
-                return new ServedModel
-                {
-                    Name = named.Name,
-                    Model = new TorchLanguageModel(model),
-                    Tokenizer = tokenizer,
-                    Parameters = ParameterCount.Of(model.Config).Total,
-                    Template = Generation.ChatTemplate.ForFolder(named.Folder, tokenizer),
-                    Jinja = Generation.ChatTemplate.ReadJinja(named.Folder),
-                };
-            }).ToArray();
+            var load = Engine(arguments, owned);
+            var served = folders.Select(named => Describe(load(named.Folder), named)).ToArray();
             return ServeAsync(options, served, IsJson(arguments)).GetAwaiter().GetResult();
         }
         finally
         {
-            models.ForEach(model => model.Dispose());
+            owned.ForEach(model => model.Dispose());
         }
     }
+
+    private Func<string, ServedModel> Engine(ParseResult arguments, List<IDisposable> owned)
+    {
+        switch (arguments.GetValue(_engine))
+        {
+            case Managed:
+                var options = new InferenceOptions { Threads = _torch.ThreadCount(arguments), CacheBytes = arguments.GetValue(_cacheMb) * (1L << 20) };
+                options.Validate();
+                return folder =>
+                {
+                    var model = InferenceModel.Load(folder, options);
+                    owned.Add(model);
+                    return Served(model, TokenizerFiles.Load(folder, ModelFolderConfig.Read(folder)), model.Config) with { CacheTokens = options.CacheBytes is null ? null : model.CacheCapacity };
+                };
+            case "torch":
+                var device = _torch.Start(arguments);
+                return folder =>
+                {
+                    var (model, tokenizer) = ModelFolder.Load(folder, device);
+                    owned.Add(model);
+                    return Served(new TorchLanguageModel(model), tokenizer, model.Config);
+                };
+            case var other:
+                throw new UserErrorException($"--engine is '{other}'; allowed are managed and torch.");
+        }
+    }
+
+    private static ServedModel Describe(ServedModel model, (string Name, string Folder) named) => model with
+    {
+        Name = named.Name,
+        Template = Generation.ChatTemplate.ForFolder(named.Folder, model.Tokenizer),
+        Jinja = Generation.ChatTemplate.ReadJinja(named.Folder),
+    };
+
+    private static ServedModel Served(Generation.ILanguageModel model, ITokenizer tokenizer, ModelConfig config) =>
+        new() { Name = string.Empty, Model = model, Tokenizer = tokenizer, Parameters = ParameterCount.Of(config).Total };
 
     private async Task<int> ServeAsync(ServerOptions options, IReadOnlyList<ServedModel> models, bool json)
     {

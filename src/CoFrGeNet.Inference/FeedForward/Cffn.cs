@@ -13,6 +13,7 @@ internal sealed unsafe class Cffn : FeedForward
 {
     private readonly GateKind _kind;
     private readonly bool _linearOnGated;
+    private readonly int _width;
     private readonly Linear _gate;
     private readonly Linear _linear;
     private readonly Ladders? _ladders;
@@ -54,7 +55,7 @@ internal sealed unsafe class Cffn : FeedForward
 
     private Cffn(WeightReader weights, string name, int width, GateKind kind, bool linearOnGated)
     {
-        (_kind, _linearOnGated) = (kind, linearOnGated);
+        (_kind, _width, _linearOnGated) = (kind, width, linearOnGated);
         _gate = Linear.Read(weights, $"{name}.gate", width, width);
         _linear = Linear.Read(weights, $"{name}.linear", width, width);
         (_gateRow, _ladderRow, _elementwiseRow) = (GateRow, LadderRow, ElementwiseRow);
@@ -97,12 +98,14 @@ internal sealed unsafe class Cffn : FeedForward
             _outputStride = EngineKernels.Padded(_combine.Matrix.Inputs);
             _outputs = pass.Arena.Take((long)pass.Rows * _outputStride);
             pass.ForRows(_ladderRow);
+            _ladders.Look(pass, _denominators);
             pass.Enqueue(_combine, residual, stride, adds: true);
             pass.Multiply(_outputs, _outputStride);
         }
         else if (_elementwise is not null)
         {
             pass.ForRows(_elementwiseRow);
+            ElementwiseLook.At(pass, _constants, _elementwise.Value, _width, _gated, stride);
         }
     }
 

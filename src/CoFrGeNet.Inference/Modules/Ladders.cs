@@ -60,4 +60,46 @@ internal sealed unsafe class Ladders
     /// <param name="a">The row's partial denominators.</param>
     /// <param name="z">Receives the outputs, L in whole registers.</param>
     public void Evaluate(EngineKernels kernels, float* a, float* z) => kernels.Ladders(_constants, a, _stride, _count, _low, _high, z);
+
+    /// <summary>Shows the ladders to whoever looks at the pass.</summary>
+    /// <param name="pass">The pass.</param>
+    /// <param name="a">The partial denominators of the first row.</param>
+    public void Look(Pass pass, float* a)
+    {
+        if (pass.Probe is not { } probe)
+        {
+            return;
+        }
+
+        var outputs = new float[_stride];
+        for (var row = 0; row < pass.Rows; row++, a += RowFloats)
+        {
+            fixed (float* z = outputs)
+            {
+                pass.Kernels.Ladders(_constants, a, _stride, _count, null, null, z);
+            }
+
+            var clipped = 0;
+            for (var j = 0; j < _count && _low != null; j++)
+            {
+                clipped += outputs[j] < _low[j] || outputs[j] > _high[j] ? 1 : 0;
+            }
+
+            var of = a;
+            probe.Add(_count, _levels.Length, clipped, ladder => Line(pass.Kernels, of, ladder));
+        }
+    }
+
+    private LadderLine Line(EngineKernels kernels, float* a, int ladder)
+    {
+        var biases = new float[_levels.Length];
+        var slopes = new float[_levels.Length];
+        for (var k = 0; k < _levels.Length; k++)
+        {
+            biases[k] = _levels[k].Bias == 0 ? 0 : ((float*)_levels[k].Bias)[ladder];
+            slopes[k] = a[((nint)k * _stride) + ladder] - biases[k];
+        }
+
+        return new LadderLine(LadderLine.With(kernels, _constants), slopes, biases, _low == null ? float.NegativeInfinity : _low[ladder], _high == null ? float.PositiveInfinity : _high[ladder]);
+    }
 }

@@ -41,6 +41,9 @@ internal sealed unsafe class Pass : IDisposable
     /// <summary>Working memory, given back after each layer.</summary>
     public Arena Arena { get; } = new();
 
+    /// <summary>Looks at ladders; null: nobody does.</summary>
+    public LadderProbe? Probe { get; set; }
+
     /// <summary>The sequences' parts, of which <see cref="SegmentCount"/> count.</summary>
     public Segment[] Segments { get; private set; } = [];
 

@@ -24,8 +24,9 @@ internal sealed unsafe class PassRunner : IDisposable
 
     /// <summary>Runs passes until all sequences have received the tokens that they were prepared with.</summary>
     /// <param name="sequences">The sequences, each once.</param>
+    /// <param name="probe">Looks at ladders; null: nobody does.</param>
     /// <exception cref="ObjectDisposedException">The model is gone.</exception>
-    public void Run(ReadOnlySpan<TokenSequence> sequences)
+    public void Run(ReadOnlySpan<TokenSequence> sequences, LadderProbe? probe = null)
     {
         while (true)
         {
@@ -34,6 +35,7 @@ internal sealed unsafe class PassRunner : IDisposable
             {
                 ObjectDisposedException.ThrowIf(IsDisposed, typeof(InferenceModel));
                 _pass.Clear();
+                _pass.Probe = probe;
                 Fill(sequences, isBlock: false);
                 Fill(sequences, isBlock: true);
                 if (_pass.Rows == 0)

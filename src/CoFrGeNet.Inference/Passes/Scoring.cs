@@ -15,7 +15,6 @@ internal sealed unsafe class Scoring : IDisposable
     private readonly IReadOnlyList<ReadOnlyMemory<int>> _sequences;
     private readonly IReadOnlyList<TokenPosition> _positions;
     private readonly float* _hidden;
-    private readonly bool[] _isBlock;
     private readonly (int Position, nint Target)[][] _wanted;
 
     /// <summary>Checks the positions and makes room for their hidden values.</summary>
@@ -33,7 +32,6 @@ internal sealed unsafe class Scoring : IDisposable
         _hidden = (float*)NativeMemory.AlignedAlloc((nuint)Math.Max(64, (long)positions.Count * _stride * sizeof(float)), 64);
         var targets = Enumerable.Range(0, positions.Count).ToLookup(i => positions[i].Sequence, i => (positions[i].Index, (nint)(_hidden + ((nint)i * _stride))));
         _wanted = [.. Enumerable.Range(0, sequences.Count).Select(i => targets[i].OrderBy(entry => entry.Index).ToArray())];
-        _isBlock = [.. positions.Select(position => _wanted[position.Sequence].Length >= Pass.BlockTokens)];
     }
 
     /// <summary>Runs the sequences, a pass's worth at a time. Those of which nothing is wanted are left out.</summary>
@@ -49,7 +47,7 @@ internal sealed unsafe class Scoring : IDisposable
                 {
                     if (_wanted[first].Length > 0)
                     {
-                        var sequence = new TokenSequence(pool) { Wanted = _wanted[first] };
+                        var sequence = new TokenSequence(pool) { Wanted = _wanted[first], AlwaysBlock = true };
                         group.Add(sequence);
                         sequence.Prepare(_sequences[first].Span);
                         tokens += _sequences[first].Length;
@@ -74,11 +72,11 @@ internal sealed unsafe class Scoring : IDisposable
         {
             for (int first = 0, end; first < _positions.Count; first = end)
             {
-                for (end = first + 1; end < _positions.Count && end - first < HeadRows && _isBlock[end] == _isBlock[first]; end++)
+                for (end = first + 1; end < _positions.Count && end - first < HeadRows; end++)
                 {
                 }
 
-                _runner.Head(_hidden + ((nint)first * _stride), end - first, _isBlock[first], logits, _vocabulary);
+                _runner.Head(_hidden + ((nint)first * _stride), end - first, isBlock: true, logits, _vocabulary);
                 for (var i = first; i < end; i++)
                 {
                     reader(i, new ReadOnlySpan<float>(logits + ((nint)(i - first) * _vocabulary), _vocabulary));

@@ -17,8 +17,11 @@ internal sealed unsafe class TokenSequence : IDisposable
     /// <summary>Tokens that are still to come.</summary>
     public ReadOnlySpan<int> Pending => _tokens.AsSpan(_done, _total - _done);
 
+    /// <summary>Whether the tokens are multiplied in blocks, however few they are.</summary>
+    public bool AlwaysBlock { get; init; }
+
     /// <summary>Whether the tokens are multiplied in blocks; a matter of their number alone.</summary>
-    public bool IsBlock => _total >= Pass.BlockTokens;
+    public bool IsBlock => AlwaysBlock || _total >= Pass.BlockTokens;
 
     /// <summary>Receives the logits after the last token, [V], in memory that does not move; null: they are not wanted.</summary>
     public float[]? Logits { get; init; }
