@@ -7,6 +7,12 @@ internal interface IDepth
     static abstract int Value { get; }
 }
 
+/// <summary>Any depth, known only when the kernel runs.</summary>
+internal readonly struct AnyDepth : IDepth
+{
+    public static int Value => 0;
+}
+
 /// <summary>d = 1.</summary>
 internal readonly struct Depth1 : IDepth
 {

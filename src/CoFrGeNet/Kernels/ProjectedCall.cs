@@ -48,45 +48,42 @@ internal sealed unsafe class ProjectedCall
     public bool StoresPastCaches { get; set; }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public void ForwardPiece<TLanes, TGuard, TElement>(int piece)
+    public void ForwardPiece<TLanes, TGuard, TDepth, TElement>(int piece)
         where TLanes : unmanaged, ILanes<TLanes>
         where TGuard : struct, IGuardKind
+        where TDepth : struct, IDepth
         where TElement : unmanaged
     {
         Rectangle part = Part(piece);
         if (Tracking is not null)
         {
-            ForwardTracked<TLanes, TGuard, TElement>(part, Tracking);
+            ForwardTracked<TLanes, TGuard, TDepth, TElement>(part, Tracking);
             return;
         }
 
-        var core = new LadderCore<TLanes, TGuard>(Constants);
-        TLanes* x = stackalloc TLanes[LadderRange.MaxDepth];
+        (long rowStride, long levelStride, int end) = (Layout.RowStride, Layout.LevelStride, part.EndLadder);
+        TLanes bound = TLanes.Of(Constants.Bound), start = TLanes.Of(Constants.Start);
+        TLanes epsilon = TLanes.Of(Constants.Epsilon), epsilonSquare = TLanes.Of(Constants.EpsilonSquare);
         bool isPastCaches = StoresPastCaches && IsAligned<TLanes>((TElement*)F + (part.FirstRow * Layout.Ladders) + part.FirstLadder, Layout.Ladders);
         for (long row = part.FirstRow; row < part.EndRow; row++)
         {
-            TElement* a = (TElement*)A + (row * Layout.RowStride);
+            TElement* a = (TElement*)A + (row * rowStride);
             TElement* f = (TElement*)F + (row * Layout.Ladders);
             int j = part.FirstLadder;
-            for (; j <= part.EndLadder - TLanes.Count; j += TLanes.Count)
+            if (ProjectedTile<TLanes, TGuard, TDepth, TElement>.Exists)
             {
-                for (int k = 0; k < Layout.Depth; k++)
+                for (; j <= end - TLanes.Count; j += TLanes.Count)
                 {
-                    x[k] = core.Denominator(LaneMemory<TLanes, TElement>.Load(a + (k * Layout.LevelStride) + j));
+                    Prefetch<TDepth, TElement>(a + rowStride + j, levelStride);
+                    TLanes value = ProjectedTile<TLanes, TGuard, TDepth, TElement>.Value(a + j, levelStride, bound, start, epsilon, epsilonSquare, out _);
+                    LaneMemory<TLanes, TElement>.Store(value, f + j, isPastCaches);
                 }
-
-                LaneMemory<TLanes, TElement>.Store(core.Value(x, out _), f + j, isPastCaches);
             }
 
-            if (j < part.EndLadder)
+            for (; j < end; j += TLanes.Count)
             {
-                int lanes = part.EndLadder - j;
-                for (int k = 0; k < Layout.Depth; k++)
-                {
-                    x[k] = core.Denominator(LaneMemory<TLanes, TElement>.LoadPart(a + (k * Layout.LevelStride) + j, lanes));
-                }
-
-                LaneMemory<TLanes, TElement>.StorePart(core.Value(x, out _), f + j, lanes);
+                int lanes = Math.Min(TLanes.Count, end - j);
+                StoreLanes(AnyValue<TLanes, TGuard, TElement>(a + j, lanes, out _), f + j, lanes, false);
             }
         }
 
@@ -94,56 +91,40 @@ internal sealed unsafe class ProjectedCall
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public void BackwardPiece<TLanes, TGuard, TElement>(int piece)
+    public void BackwardPiece<TLanes, TGuard, TDepth, TElement>(int piece)
         where TLanes : unmanaged, ILanes<TLanes>
         where TGuard : struct, IGuardKind
+        where TDepth : struct, IDepth
         where TElement : unmanaged
     {
         Rectangle part = Part(piece);
-        var core = new LadderCore<TLanes, TGuard>(Constants);
-        TLanes* x = stackalloc TLanes[LadderRange.MaxDepth];
-        TLanes* slopes = stackalloc TLanes[LadderRange.MaxDepth];
-        TLanes* derivatives = stackalloc TLanes[LadderRange.MaxDepth];
-        TLanes* continuants = stackalloc TLanes[LadderRange.MaxDepth + 1];
+        (long rowStride, long levelStride, long gradStride) = (Layout.RowStride, Layout.LevelStride, GradLayout.LevelStride);
+        TLanes bound = TLanes.Of(Constants.Bound), start = TLanes.Of(Constants.Start), maxGradient = TLanes.Of(Constants.MaxGradient);
+        TLanes epsilon = TLanes.Of(Constants.Epsilon), epsilonSquare = TLanes.Of(Constants.EpsilonSquare);
+        int saturatedLevels = Constants.SaturatedLevels;
         bool isPastCaches = StoresPastCaches
             && IsAligned<TLanes>((TElement*)GradA + (part.FirstRow * GradLayout.RowStride) + part.FirstLadder, GradLayout.RowStride)
-            && (GradLayout.LevelStride * sizeof(float)) % sizeof(TLanes) == 0;
+            && (gradStride * sizeof(float)) % sizeof(TLanes) == 0;
         for (long row = part.FirstRow; row < part.EndRow; row++)
         {
-            TElement* a = (TElement*)A + (row * Layout.RowStride);
+            TElement* a = (TElement*)A + (row * rowStride);
             TElement* gradA = (TElement*)GradA + (row * GradLayout.RowStride);
             TElement* gradF = (TElement*)F + (row * Layout.Ladders);
-            for (int j = part.FirstLadder; j < part.EndLadder; j += TLanes.Count)
+            int j = part.FirstLadder;
+            if (ProjectedTile<TLanes, TGuard, TDepth, TElement>.Exists)
             {
-                int lanes = part.EndLadder - j;
-                bool isFull = lanes >= TLanes.Count;
-                for (int k = 0; k < Layout.Depth; k++)
+                for (; j <= part.EndLadder - TLanes.Count; j += TLanes.Count)
                 {
-                    TElement* source = a + (k * Layout.LevelStride) + j;
-                    TLanes value = isFull ? LaneMemory<TLanes, TElement>.Load(source) : LaneMemory<TLanes, TElement>.LoadPart(source, lanes);
-                    x[k] = core.Denominator(value);
-                    if (typeof(TGuard) == typeof(PositiveKind))
-                    {
-                        slopes[k] = LadderCore<TLanes, TGuard>.DenominatorSlope(value);
-                    }
+                    Prefetch<TDepth, TElement>(a + rowStride + j, levelStride);
+                    ProjectedTile<TLanes, TGuard, TDepth, TElement>.Gradient(
+                        a + j, levelStride, bound, start, epsilon, epsilonSquare, maxGradient, saturatedLevels,
+                        LaneMemory<TLanes, TElement>.Load(gradF + j), gradA + j, gradStride, isPastCaches);
                 }
+            }
 
-                core.Gradient(x, continuants, derivatives);
-                TLanes g = isFull ? LaneMemory<TLanes, TElement>.Load(gradF + j) : LaneMemory<TLanes, TElement>.LoadPart(gradF + j, lanes);
-                for (int k = 0; k < Layout.Depth; k++)
-                {
-                    TElement* destination = gradA + (k * GradLayout.LevelStride) + j;
-                    TLanes gradient = derivatives[k] * g;
-                    gradient = typeof(TGuard) == typeof(PositiveKind) ? gradient * slopes[k] : gradient;
-                    if (isFull)
-                    {
-                        LaneMemory<TLanes, TElement>.Store(gradient, destination, isPastCaches);
-                    }
-                    else
-                    {
-                        LaneMemory<TLanes, TElement>.StorePart(gradient, destination, lanes);
-                    }
-                }
+            for (; j < part.EndLadder; j += TLanes.Count)
+            {
+                AnyGradient<TLanes, TGuard, TElement>(a + j, gradF + j, gradA + j, Math.Min(TLanes.Count, part.EndLadder - j), isPastCaches);
             }
         }
 
@@ -151,14 +132,15 @@ internal sealed unsafe class ProjectedCall
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void ForwardTracked<TLanes, TGuard, TElement>(Rectangle part, LadderTracking tracking)
+    private void ForwardTracked<TLanes, TGuard, TDepth, TElement>(Rectangle part, LadderTracking tracking)
         where TLanes : unmanaged, ILanes<TLanes>
         where TGuard : struct, IGuardKind
+        where TDepth : struct, IDepth
         where TElement : unmanaged
     {
-        var core = new LadderCore<TLanes, TGuard>(Constants);
         var watch = new LadderWatch<TLanes>(tracking, Constants, part.FirstLadder, part.EndLadder - part.FirstLadder);
-        TLanes* x = stackalloc TLanes[LadderRange.MaxDepth];
+        TLanes bound = TLanes.Of(Constants.Bound), start = TLanes.Of(Constants.Start);
+        TLanes epsilon = TLanes.Of(Constants.Epsilon), epsilonSquare = TLanes.Of(Constants.EpsilonSquare);
         for (long row = part.FirstRow; row < part.EndRow; row++)
         {
             TElement* a = (TElement*)A + (row * Layout.RowStride);
@@ -166,27 +148,84 @@ internal sealed unsafe class ProjectedCall
             for (int j = part.FirstLadder; j < part.EndLadder; j += TLanes.Count)
             {
                 int lanes = Math.Min(TLanes.Count, part.EndLadder - j);
-                bool isFull = lanes == TLanes.Count;
-                for (int k = 0; k < Layout.Depth; k++)
-                {
-                    TElement* source = a + (k * Layout.LevelStride) + j;
-                    x[k] = core.Denominator(isFull ? LaneMemory<TLanes, TElement>.Load(source) : LaneMemory<TLanes, TElement>.LoadPart(source, lanes));
-                }
-
-                TLanes value = core.Value(x, out TLanes last);
-                value = watch.See(value, last, 0, j - part.FirstLadder, lanes);
-                if (isFull)
-                {
-                    LaneMemory<TLanes, TElement>.Store(value, f + j, false);
-                }
-                else
-                {
-                    LaneMemory<TLanes, TElement>.StorePart(value, f + j, lanes);
-                }
+                TLanes value = ProjectedTile<TLanes, TGuard, TDepth, TElement>.Exists && lanes == TLanes.Count
+                    ? ProjectedTile<TLanes, TGuard, TDepth, TElement>.Value(a + j, Layout.LevelStride, bound, start, epsilon, epsilonSquare, out TLanes last)
+                    : AnyValue<TLanes, TGuard, TElement>(a + j, lanes, out last);
+                StoreLanes(watch.See(value, last, 0, j - part.FirstLadder, lanes), f + j, lanes, false);
             }
         }
 
         watch.Finish();
+    }
+
+    // f of any depth, guard and number of lanes.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private TLanes AnyValue<TLanes, TGuard, TElement>(TElement* a, int lanes, out TLanes last)
+        where TLanes : unmanaged, ILanes<TLanes>
+        where TGuard : struct, IGuardKind
+        where TElement : unmanaged
+    {
+        var core = new LadderCore<TLanes, TGuard>(Constants);
+        TLanes* x = stackalloc TLanes[LadderRange.MaxDepth];
+        for (int k = 0; k < Layout.Depth; k++)
+        {
+            x[k] = core.Denominator(LoadLanes<TLanes, TElement>(a + (k * Layout.LevelStride), lanes));
+        }
+
+        return core.Value(x, out last);
+    }
+
+    // The gradient for a, the same.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void AnyGradient<TLanes, TGuard, TElement>(TElement* a, TElement* gradF, TElement* gradA, int lanes, bool isPastCaches)
+        where TLanes : unmanaged, ILanes<TLanes>
+        where TGuard : struct, IGuardKind
+        where TElement : unmanaged
+    {
+        var core = new LadderCore<TLanes, TGuard>(Constants);
+        TLanes* x = stackalloc TLanes[LadderRange.MaxDepth];
+        TLanes* slopes = stackalloc TLanes[LadderRange.MaxDepth];
+        TLanes* derivatives = stackalloc TLanes[LadderRange.MaxDepth];
+        TLanes* continuants = stackalloc TLanes[LadderRange.MaxDepth + 1];
+        for (int k = 0; k < Layout.Depth; k++)
+        {
+            TLanes value = LoadLanes<TLanes, TElement>(a + (k * Layout.LevelStride), lanes);
+            x[k] = core.Denominator(value);
+            if (typeof(TGuard) == typeof(PositiveKind))
+            {
+                slopes[k] = LadderCore<TLanes, TGuard>.DenominatorSlope(value);
+            }
+        }
+
+        core.Gradient(x, continuants, derivatives);
+        TLanes upstream = LoadLanes<TLanes, TElement>(gradF, lanes);
+        for (int k = 0; k < Layout.Depth; k++)
+        {
+            TLanes gradient = derivatives[k] * upstream;
+            gradient = typeof(TGuard) == typeof(PositiveKind) ? gradient * slopes[k] : gradient;
+            StoreLanes(gradient, gradA + (k * GradLayout.LevelStride), lanes, isPastCaches);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static TLanes LoadLanes<TLanes, TElement>(TElement* source, int lanes)
+        where TLanes : unmanaged, ILanes<TLanes>
+        where TElement : unmanaged =>
+        lanes == TLanes.Count ? LaneMemory<TLanes, TElement>.Load(source) : LaneMemory<TLanes, TElement>.LoadPart(source, lanes);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void StoreLanes<TLanes, TElement>(TLanes value, TElement* destination, int lanes, bool isPastCaches)
+        where TLanes : unmanaged, ILanes<TLanes>
+        where TElement : unmanaged
+    {
+        if (lanes == TLanes.Count)
+        {
+            LaneMemory<TLanes, TElement>.Store(value, destination, isPastCaches);
+        }
+        else
+        {
+            LaneMemory<TLanes, TElement>.StorePart(value, destination, lanes);
+        }
     }
 
     private Rectangle Part(int piece)
@@ -200,6 +239,21 @@ internal sealed unsafe class ProjectedCall
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static bool IsAligned<TLanes>(void* address, long rowStride)
         where TLanes : unmanaged => (nuint)address % (nuint)sizeof(TLanes) == 0 && (rowStride * sizeof(float)) % sizeof(TLanes) == 0;
+
+    // The levels of a row are short streams far apart, whose beginnings the processor does not foresee: the next row is asked for while this one is read.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Prefetch<TDepth, TElement>(TElement* next, long levelStride)
+        where TDepth : struct, IDepth
+        where TElement : unmanaged
+    {
+        if (Sse.IsSupported)
+        {
+            for (int k = 0; k < TDepth.Value; k++, next += levelStride)
+            {
+                Sse.Prefetch0(next);
+            }
+        }
+    }
 
     // Stores past the caches are seen by other threads only in any order without it.
     private static void Fence()

@@ -118,13 +118,29 @@ internal static unsafe class ProjectedLadders
         where TLanes : unmanaged, ILanes<TLanes>
         where TGuard : struct, IGuardKind
     {
-        Action<int> run = (type, forward) switch
+        Action<int> run = call.Layout.Depth switch
         {
-            (ElementType.Float32, true) => call.ForwardPiece<TLanes, TGuard, float>,
-            (ElementType.Float32, false) => call.BackwardPiece<TLanes, TGuard, float>,
-            (_, true) => call.ForwardPiece<TLanes, TGuard, ushort>,
-            (_, false) => call.BackwardPiece<TLanes, TGuard, ushort>,
+            1 => Choose<TLanes, TGuard, Depth1>(call, type, forward),
+            2 => Choose<TLanes, TGuard, Depth2>(call, type, forward),
+            3 => Choose<TLanes, TGuard, Depth3>(call, type, forward),
+            4 => Choose<TLanes, TGuard, Depth4>(call, type, forward),
+            5 => Choose<TLanes, TGuard, Depth5>(call, type, forward),
+            6 => Choose<TLanes, TGuard, Depth6>(call, type, forward),
+            7 => Choose<TLanes, TGuard, Depth7>(call, type, forward),
+            8 => Choose<TLanes, TGuard, Depth8>(call, type, forward),
+            _ => Choose<TLanes, TGuard, AnyDepth>(call, type, forward),
         };
         RowPartition.Run(call.Pieces, call.Threads, run);
     }
+
+    private static Action<int> Choose<TLanes, TGuard, TDepth>(ProjectedCall call, ElementType type, bool forward)
+        where TLanes : unmanaged, ILanes<TLanes>
+        where TGuard : struct, IGuardKind
+        where TDepth : struct, IDepth => (type, forward) switch
+        {
+            (ElementType.Float32, true) => call.ForwardPiece<TLanes, TGuard, TDepth, float>,
+            (ElementType.Float32, false) => call.BackwardPiece<TLanes, TGuard, TDepth, float>,
+            (_, true) => call.ForwardPiece<TLanes, TGuard, TDepth, ushort>,
+            (_, false) => call.BackwardPiece<TLanes, TGuard, TDepth, ushort>,
+        };
 }
