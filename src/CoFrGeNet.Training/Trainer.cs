@@ -30,6 +30,7 @@ public sealed class Trainer : IDisposable
     private readonly int _sequencesPerStep;
     private readonly int _microBatch;
     private int _step;
+    private bool _hasReserved;
     private int _skippedSteps;
     private int _skippedInARow;
     private double _maxGradientNorm;
@@ -249,6 +250,12 @@ public sealed class Trainer : IDisposable
         foreach (var level in _dyadic?.Apply(_step) ?? [])
         {
             _observer?.OnMessage(_step + 1, $"ladder level {level} of {_dyadic!.Depth} is trained from here on");
+        }
+
+        if (!_hasReserved && _ranks.Size == 1)
+        {
+            _optimizer.Reserve();
+            _hasReserved = true;
         }
 
         var logged = (_step + 1) % _config.Training.LogEvery == 0;

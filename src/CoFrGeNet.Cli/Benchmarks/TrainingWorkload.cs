@@ -28,6 +28,7 @@ internal sealed class TrainingWorkload : IDisposable
         Tokens = sequences * config.ContextLength;
         var training = new TrainingConfig { Steps = 1, TokensPerStep = Tokens, LearningRate = 1e-4, Seed = 1 };
         _optimizer = new AdamW(groups, training);
+        _optimizer.Reserve();
         _clipper = new GradientClipper(groups, training.ComponentClipNorm, training.ClipNorm);
         _inputs = randint(0, config.VocabularySize, [sequences, config.ContextLength], dtype: ScalarType.Int64);
         _targets = randint(0, config.VocabularySize, [sequences, config.ContextLength], dtype: ScalarType.Int64);

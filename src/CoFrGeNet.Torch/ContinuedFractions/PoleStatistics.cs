@@ -111,7 +111,7 @@ public sealed class PoleStatistics : IDisposable
         using Scalar epsilon = scaledEpsilon.ToScalar();
         using Scalar unscale = (1 / scale).ToScalar();
         _count += count;
-        if (_pendingMin is not null && (_pendingMin.device != denominators.device || _pendingMin.dtype != denominators.dtype))
+        if (_pendingMin is not null && (_pendingMin.device.ToString() != denominators.device.ToString() || _pendingMin.dtype != denominators.dtype))
         {
             ReadBack();
         }

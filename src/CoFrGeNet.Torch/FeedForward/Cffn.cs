@@ -77,6 +77,7 @@ public sealed class Cffn : nn.Module<Tensor, Tensor>
         var combined = _config.Ladders.Kind == LadderKind.Projected
             ? _combine.forward(_ladders.forward(gated))
             : _ladders.Combine(gated, _combine.Weight);
-        return (y + combined).MoveToOuterDisposeScope();
+        // In place where no type is lost: nothing of y is needed for the backward pass.
+        return (y.dtype == combined.dtype ? y.add_(combined) : y + combined).MoveToOuterDisposeScope();
     }
 }

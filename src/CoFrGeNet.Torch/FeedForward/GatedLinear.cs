@@ -47,9 +47,6 @@ public sealed class GatedLinear : nn.Module<Tensor, Tensor>
     internal static Linear? ValueMap(int width, GateKind kind, ModuleOptions options) =>
         kind == GateKind.Product ? new Linear(width, width, bias: false, options.InitialStd, options) : null;
 
-    internal static Tensor ApplyGate(Tensor x, Linear gate, Linear? value, GateKind kind)
-    {
-        var opening = gate.forward(x);
-        return (value is null ? x : value.forward(x)) * (kind == GateKind.Sigmoid ? opening.sigmoid() : nn.functional.silu(opening));
-    }
+    internal static Tensor ApplyGate(Tensor x, Linear gate, Linear? value, GateKind kind) =>
+        GateFunction.Apply(value is null ? x : value.forward(x), gate.forward(x), kind);
 }

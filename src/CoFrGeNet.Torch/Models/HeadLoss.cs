@@ -45,6 +45,22 @@ internal sealed class HeadLoss : IDisposable
         return (isTraining ? HeadLossNode.Attach(this, hidden, weight, loss, hiddenGradient!, weightGradient!) : loss).MoveToOuterDisposeScope();
     }
 
+    /// <summary>
+    /// Makes room for the kept blocks before a forward pass: made after it they would come to lie behind the activations, whose memory could not be
+    /// used again as a whole.
+    /// </summary>
+    /// <param name="rows">N.</param>
+    /// <param name="weight">[V, p].</param>
+    /// <param name="type">The type of the products.</param>
+    public void Reserve(long rows, Tensor weight, ScalarType type)
+    {
+        Take(ref _logits, [ChunkRows(rows, weight.shape[0], type), weight.shape[0]], type, weight.device);
+        if (is_grad_enabled() && weight.requires_grad && !_isLent)
+        {
+            Take(ref _weightGradient, weight.shape, weight.dtype, weight.device);
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -62,7 +78,7 @@ internal sealed class HeadLoss : IDisposable
         var hiddenGradient = isTraining ? empty_like(hidden) : null;
         var weightGradient = isTraining ? TakeWeightGradient(weight) : null;
         var losses = zeros(rows, dtype: ScalarType.Float64, device: hidden.device);
-        var chunk = Math.Clamp(ChunkBytes / (vocabulary * input.ElementSize), 1, Math.Max(rows, 1));
+        var chunk = ChunkRows(rows, vocabulary, type);
         var block = Take(ref _logits, [chunk, vocabulary], type, hidden.device);
         for (long first = 0; first < rows; first += chunk)
         {
@@ -95,6 +111,9 @@ internal sealed class HeadLoss : IDisposable
         return (losses.mean().to(ScalarType.Float32), hiddenGradient, weightGradient);
     }
 
+    private static long ChunkRows(long rows, long vocabulary, ScalarType type) =>
+        Math.Clamp(ChunkBytes / (vocabulary * type.ElementSize()), 1, Math.Max(rows, 1));
+
     private Tensor TakeWeightGradient(Tensor weight)
     {
         if (_isLent)
@@ -106,10 +125,11 @@ internal sealed class HeadLoss : IDisposable
         return Take(ref _weightGradient, weight.shape, weight.dtype, weight.device).alias();
     }
 
+    // Devices are compared by their names: TorchSharp makes a new Device object each time, and compares references.
     // Contents are undefined, but finite: a product with beta 0 overwrites them.
     private static Tensor Take(ref Tensor? kept, long[] shape, ScalarType type, Device device)
     {
-        if (kept is null || kept.dtype != type || kept.device != device || !kept.shape.SequenceEqual(shape))
+        if (kept is null || kept.dtype != type || kept.device.ToString() != device.ToString() || !kept.shape.SequenceEqual(shape))
         {
             kept?.Dispose();
             kept = zeros(shape, type, device).DetachFromDisposeScope();

@@ -154,6 +154,7 @@ public sealed class LanguageModel : nn.Module<Tensor, Tensor>
     public Tensor Loss(Tensor tokens, Tensor targets)
     {
         using var scope = NewDisposeScope();
+        _headLoss.Reserve(tokens.numel(), HeadWeight, HeadType(HeadWeight));
         var hidden = Hidden(tokens);
         return _headLoss.Mean(hidden.flatten(0, 1), HeadWeight, targets.flatten(), HeadType(hidden)).MoveToOuterDisposeScope();
     }
@@ -173,7 +174,7 @@ public sealed class LanguageModel : nn.Module<Tensor, Tensor>
 
     private Parameter HeadWeight => _head?.Weight ?? _tokenEmbedding;
 
-    private ScalarType HeadType(Tensor hidden) => _computeType == ScalarType.BFloat16 ? ScalarType.BFloat16 : hidden.dtype;
+    private ScalarType HeadType(Tensor factor) => _computeType == ScalarType.BFloat16 ? ScalarType.BFloat16 : factor.dtype;
 
     internal static ModuleOptions Options(ModelConfig config, Device? device) => new()
     {

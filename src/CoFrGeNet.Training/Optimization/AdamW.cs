@@ -34,6 +34,25 @@ public sealed class AdamW : IDisposable
     /// <summary>Bytes of the state held in this process.</summary>
     public long StateBytes => _moments.Values.Sum(moments => (moments.Mean.numel() * moments.Mean.ElementSize) + (moments.Square.numel() * moments.Square.ElementSize));
 
+    /// <summary>
+    /// Makes room for the gradients and moments of all parameters that are trained now. Made before the first forward pass they lie side by side; made in
+    /// its course they would come to lie between activations, whose memory could not be used again as a whole.
+    /// </summary>
+    public void Reserve()
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        foreach (var (name, parameter, _) in _parameters.Where(entry => entry.Parameter.requires_grad))
+        {
+            if (parameter.grad is null)
+            {
+                parameter.grad = zeros_like(parameter, requires_grad: false);
+            }
+
+            MomentsOf(name, parameter);
+        }
+    }
+
     /// <summary>Updates every parameter that has a gradient.</summary>
     /// <param name="learningRate">The learning rate of this step, before the ladders' share.</param>
     public void Step(double learningRate)
@@ -48,12 +67,7 @@ public sealed class AdamW : IDisposable
             }
 
             var values = _shares.Values(name, parameter);
-            if (!_moments.TryGetValue(name, out var moments))
-            {
-                _moments[name] = moments = new Moments(
-                    zeros_like(values, requires_grad: false).DetachFromDisposeScope(), zeros_like(values, requires_grad: false).DetachFromDisposeScope());
-            }
-
+            var moments = MomentsOf(name, parameter);
             moments.Steps++;
             if (values.numel() > 0)
             {
@@ -85,7 +99,7 @@ public sealed class AdamW : IDisposable
 
     /// <summary>The state of what this process updates: mean and mean square of gradients and the number of steps of every parameter that had a gradient.</summary>
     public IEnumerable<(string Name, Tensor Mean, Tensor Square, long Steps)> State =>
-        _parameters.Where(entry => _moments.ContainsKey(entry.Name))
+        _parameters.Where(entry => _moments.TryGetValue(entry.Name, out var moments) && moments.Steps > 0)
             .Select(entry => (entry.Name, _moments[entry.Name].Mean, _moments[entry.Name].Square, _moments[entry.Name].Steps));
 
     /// <summary>Takes over a saved state in place of its own.</summary>
@@ -108,6 +122,18 @@ public sealed class AdamW : IDisposable
             moments.Mean.Dispose();
             moments.Square.Dispose();
         }
+    }
+
+    private Moments MomentsOf(string name, Parameter parameter)
+    {
+        if (!_moments.TryGetValue(name, out var moments))
+        {
+            var values = _shares.Values(name, parameter);
+            _moments[name] = moments = new Moments(
+                zeros_like(values, requires_grad: false).DetachFromDisposeScope(), zeros_like(values, requires_grad: false).DetachFromDisposeScope());
+        }
+
+        return moments;
     }
 
     private unsafe void Update(Tensor parameter, Tensor gradient, Moments moments, double learningRate, double decay)

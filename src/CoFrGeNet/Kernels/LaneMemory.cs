@@ -31,6 +31,24 @@ internal static unsafe class LaneMemory<TLanes, TElement>
         }
     }
 
+    /// <summary>Reads a full register, or the first <paramref name="lanes"/> lanes of one as <see cref="LoadPart"/> does.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TLanes LoadFirst(TElement* source, int lanes) => lanes >= TLanes.Count ? Load(source) : LoadPart(source, lanes);
+
+    /// <summary>Writes a full register, or the first <paramref name="lanes"/> lanes of one.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreFirst(TLanes value, TElement* destination, int lanes, bool isPastCaches = false)
+    {
+        if (lanes >= TLanes.Count)
+        {
+            Store(value, destination, isPastCaches);
+        }
+        else
+        {
+            StorePart(value, destination, lanes);
+        }
+    }
+
     /// <summary>Reads the first <paramref name="lanes"/> lanes, 1 or more; the others repeat the last of them, so that they count as ordinary numbers.</summary>
     public static TLanes LoadPart(TElement* source, int lanes)
     {

@@ -83,7 +83,7 @@ internal sealed unsafe class ProjectedCall
             for (; j < end; j += TLanes.Count)
             {
                 int lanes = Math.Min(TLanes.Count, end - j);
-                StoreLanes(AnyValue<TLanes, TGuard, TElement>(a + j, lanes, out _), f + j, lanes, false);
+                LaneMemory<TLanes, TElement>.StoreFirst(AnyValue<TLanes, TGuard, TElement>(a + j, lanes, out _), f + j, lanes, false);
             }
         }
 
@@ -151,7 +151,7 @@ internal sealed unsafe class ProjectedCall
                 TLanes value = ProjectedTile<TLanes, TGuard, TDepth, TElement>.Exists && lanes == TLanes.Count
                     ? ProjectedTile<TLanes, TGuard, TDepth, TElement>.Value(a + j, Layout.LevelStride, bound, start, epsilon, epsilonSquare, out TLanes last)
                     : AnyValue<TLanes, TGuard, TElement>(a + j, lanes, out last);
-                StoreLanes(watch.See(value, last, 0, j - part.FirstLadder, lanes), f + j, lanes, false);
+                LaneMemory<TLanes, TElement>.StoreFirst(watch.See(value, last, 0, j - part.FirstLadder, lanes), f + j, lanes, false);
             }
         }
 
@@ -169,7 +169,7 @@ internal sealed unsafe class ProjectedCall
         TLanes* x = stackalloc TLanes[LadderRange.MaxDepth];
         for (int k = 0; k < Layout.Depth; k++)
         {
-            x[k] = core.Denominator(LoadLanes<TLanes, TElement>(a + (k * Layout.LevelStride), lanes));
+            x[k] = core.Denominator(LaneMemory<TLanes, TElement>.LoadFirst(a + (k * Layout.LevelStride), lanes));
         }
 
         return core.Value(x, out last);
@@ -189,7 +189,7 @@ internal sealed unsafe class ProjectedCall
         TLanes* continuants = stackalloc TLanes[LadderRange.MaxDepth + 1];
         for (int k = 0; k < Layout.Depth; k++)
         {
-            TLanes value = LoadLanes<TLanes, TElement>(a + (k * Layout.LevelStride), lanes);
+            TLanes value = LaneMemory<TLanes, TElement>.LoadFirst(a + (k * Layout.LevelStride), lanes);
             x[k] = core.Denominator(value);
             if (typeof(TGuard) == typeof(PositiveKind))
             {
@@ -198,33 +198,12 @@ internal sealed unsafe class ProjectedCall
         }
 
         core.Gradient(x, continuants, derivatives);
-        TLanes upstream = LoadLanes<TLanes, TElement>(gradF, lanes);
+        TLanes upstream = LaneMemory<TLanes, TElement>.LoadFirst(gradF, lanes);
         for (int k = 0; k < Layout.Depth; k++)
         {
             TLanes gradient = derivatives[k] * upstream;
             gradient = typeof(TGuard) == typeof(PositiveKind) ? gradient * slopes[k] : gradient;
-            StoreLanes(gradient, gradA + (k * GradLayout.LevelStride), lanes, isPastCaches);
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static TLanes LoadLanes<TLanes, TElement>(TElement* source, int lanes)
-        where TLanes : unmanaged, ILanes<TLanes>
-        where TElement : unmanaged =>
-        lanes == TLanes.Count ? LaneMemory<TLanes, TElement>.Load(source) : LaneMemory<TLanes, TElement>.LoadPart(source, lanes);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void StoreLanes<TLanes, TElement>(TLanes value, TElement* destination, int lanes, bool isPastCaches)
-        where TLanes : unmanaged, ILanes<TLanes>
-        where TElement : unmanaged
-    {
-        if (lanes == TLanes.Count)
-        {
-            LaneMemory<TLanes, TElement>.Store(value, destination, isPastCaches);
-        }
-        else
-        {
-            LaneMemory<TLanes, TElement>.StorePart(value, destination, lanes);
+            LaneMemory<TLanes, TElement>.StoreFirst(gradient, gradA + (k * GradLayout.LevelStride), lanes, isPastCaches);
         }
     }
 

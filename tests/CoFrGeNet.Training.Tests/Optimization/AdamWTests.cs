@@ -76,6 +76,37 @@ public class AdamWTests
     }
 
     [Fact]
+    public void Reserved_memory_changes_no_bit_and_is_no_state()
+    {
+        using var scope = NewDisposeScope();
+        float[] Trained(bool reserves)
+        {
+            var weight = new Parameter(tensor(new[] { 1f, -2f, 0.5f, 3f }, [2, 2]));
+            var frozen = new Parameter(ones(2, 2), requires_grad: false);
+            using var optimizer = new AdamW([new ComponentGroup(Component.Mixer, 0, [("weight", weight), ("frozen", frozen)])], Config);
+            if (reserves)
+            {
+                optimizer.Reserve();
+                Assert.All(TrainingSamples.Values(weight.grad!), value => Assert.Equal(0, value));
+                Assert.Null(frozen.grad);
+                Assert.Empty(optimizer.State);
+            }
+
+            for (var step = 0; step < 3; step++)
+            {
+                (weight * weight * weight).sum().backward();
+                optimizer.Step(0.1);
+                optimizer.ClearGradients();
+            }
+
+            Assert.Equal(["weight"], optimizer.State.Select(entry => entry.Name));
+            return [.. TrainingSamples.Values(weight).Select(value => (float)value)];
+        }
+
+        Assert.Equal(Trained(reserves: false), Trained(reserves: true));
+    }
+
+    [Fact]
     public void Ladders_move_by_their_share_of_the_learning_rate()
     {
         using var scope = NewDisposeScope();
