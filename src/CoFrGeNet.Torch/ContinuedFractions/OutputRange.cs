@@ -72,12 +72,6 @@ public sealed class OutputRange : nn.Module<Tensor, Tensor>
         return clipped.to(z.dtype).MoveToOuterDisposeScope();
     }
 
-    /// <summary>The lower ends, for kernels.</summary>
-    internal Tensor Low => _low;
-
-    /// <summary>The upper ends, for kernels.</summary>
-    internal Tensor High => _high;
-
     /// <summary>Whether a kernel may widen or clip by itself: one range for each of the given number of neighbouring float32 values in memory.</summary>
     internal bool CanFuse(Tensor values, long ladders) =>
         values.dtype == ScalarType.Float32 && _low.dtype == ScalarType.Float32 && _low.device_type == values.device_type

@@ -26,7 +26,11 @@ internal sealed class ImitatedHosts : IDisposable
             exec ip netns exec cofrgenet-$host unshare --uts sh -c "hostname $host; $*"
 
             """);
-        File.SetUnixFileMode(_agent, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        if (!OperatingSystem.IsWindows())
+        {
+            File.SetUnixFileMode(_agent, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        }
+
         foreach (var host in new[] { First, Second })
         {
             Run("ip", "netns", "add", Name(host));
