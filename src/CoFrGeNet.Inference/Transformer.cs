@@ -30,6 +30,11 @@ internal sealed unsafe class Transformer
         _positions = model.LearnedPositions ? weights.Vector("position_embedding", model.ContextLength, _width) : null;
         var factory = new ModuleFactory(weights, model);
         var blocks = new List<Block>();
+        if (model.Blocks.Select(block => block.TorchOnlyPart()).FirstOrDefault(part => part is not null) is { } stranger)
+        {
+            throw new UserErrorException($"The model has {stranger}, which the managed engine does not compute; the torch engine does (--engine torch).");
+        }
+
         foreach (var config in model.Layers)
         {
             var block = new Block(factory, $"blocks.{blocks.Count}", config);

@@ -25,7 +25,17 @@ internal static class Tool
     public static int Run(IReadOnlyList<string> arguments, ToolConsole console)
     {
         // No response files: a prompt may begin with @.
-        var parsed = BuildRoot(console).Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null });
+        ParseResult parsed;
+        try
+        {
+            parsed = BuildRoot(console).Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null });
+        }
+        catch (UserErrorException error)
+        {
+            // A default value that comes from an environment variable.
+            return Report(error, console);
+        }
+
         var asksForHelp = parsed.Action is HelpAction;
         return parsed.Errors.Count > 0 && !asksForHelp ? ReportUsage(parsed, console) : Invoke(parsed, console);
     }

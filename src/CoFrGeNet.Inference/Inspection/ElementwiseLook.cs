@@ -16,11 +16,15 @@ internal static unsafe class ElementwiseLook
     /// <param name="stride">From a row to the next.</param>
     public static void At(Pass pass, LadderConstants constants, ElementwiseParameters weights, int width, float* inputs, int stride)
     {
-        if (pass.Probe is not { } probe)
+        // Apart from what follows, whose captured variables would be allocated on entry.
+        if (pass.Probe is { } probe)
         {
-            return;
+            Show(pass, probe, constants, weights, width, inputs, stride);
         }
+    }
 
+    private static void Show(Pass pass, LadderProbe probe, LadderConstants constants, ElementwiseParameters weights, int width, float* inputs, int stride)
+    {
         for (var row = 0; row < pass.Rows; row++, inputs += stride)
         {
             var g = inputs;

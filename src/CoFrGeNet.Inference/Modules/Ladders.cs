@@ -66,11 +66,15 @@ internal sealed unsafe class Ladders
     /// <param name="a">The partial denominators of the first row.</param>
     public void Look(Pass pass, float* a)
     {
-        if (pass.Probe is not { } probe)
+        // Apart from what follows, whose captured variables would be allocated on entry.
+        if (pass.Probe is { } probe)
         {
-            return;
+            Show(pass, probe, a);
         }
+    }
 
+    private void Show(Pass pass, LadderProbe probe, float* a)
+    {
         var outputs = new float[_stride];
         for (var row = 0; row < pass.Rows; row++, a += RowFloats)
         {

@@ -132,6 +132,9 @@ internal sealed class HeadLoss : IDisposable
         if (kept is null || kept.dtype != type || kept.device.ToString() != device.ToString() || !kept.shape.SequenceEqual(shape))
         {
             kept?.Dispose();
+
+            // A block made while evaluating must serve training too.
+            using var ordinary = inference_mode(false);
             kept = zeros(shape, type, device).DetachFromDisposeScope();
         }
 

@@ -11,4 +11,13 @@ public sealed record BlockConfig
 
     /// <summary>What works on each token alone.</summary>
     public required FeedForwardConfig FeedForward { get; init; }
+
+    /// <summary>What of this block only the torch modules compute, neither the managed engine nor the Python code of exported folders; null: nothing.</summary>
+    public string? TorchOnlyPart() => this switch
+    {
+        { FeedForward: CffnConfig { Gate: GateKind.Product } or GatedLinearConfig { Gate: GateKind.Product } } => "the product gate",
+        { FeedForward: CffnConfig { Ladders.NormalizeOutputs: true } } => "normalized ladder outputs",
+        { Mixer: CAttnMConfig { RelativePositions: true } } => "CAttnM with relative positions",
+        _ => null,
+    };
 }

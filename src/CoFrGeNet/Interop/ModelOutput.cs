@@ -151,9 +151,9 @@ public static class ModelOutput
     // Null stands for our own architecture.
     private static ForeignArchitecture? Choose(ModelConfig model, OutputOptions options)
     {
-        if (options.Format != OutputFormat.CoFrGeNet && model.Blocks.FirstOrDefault(block => NotInPython(block) is not null) is { } stranger)
+        if (options.Format != OutputFormat.CoFrGeNet && model.Blocks.FirstOrDefault(block => block.TorchOnlyPart() is not null) is { } stranger)
         {
-            throw new UserErrorException($"The model has {NotInPython(stranger)}, which the Python code that goes with exported folders does not know; keep it in our own format with --to cofrgenet.");
+            throw new UserErrorException($"The model has {stranger.TorchOnlyPart()}, which the Python code that goes with exported folders does not know; keep it in our own format with --to cofrgenet.");
         }
 
         if (options.Format == OutputFormat.CoFrGeNet || options.Architecture == ModelFolderConfig.CoFrGeNetType)
@@ -173,14 +173,6 @@ public static class ModelOutput
             ? throw new UserErrorException($"The model is no {named.ModelType}: {reason}; use --architecture {ModelFolderConfig.CoFrGeNetType}, whose folder brings its own code.")
             : named;
     }
-
-    private static string? NotInPython(BlockConfig block) => block switch
-    {
-        { FeedForward: CffnConfig { Gate: GateKind.Product } or GatedLinearConfig { Gate: GateKind.Product } } => "the product gate",
-        { FeedForward: CffnConfig { Ladders.NormalizeOutputs: true } } => "normalized ladder outputs",
-        { Mixer: CAttnMConfig { RelativePositions: true } } => "CAttnM with relative positions",
-        _ => null,
-    };
 
     private static void WriteFiles(string aside, ModelInput input, TensorSource tensors, ForeignArchitecture? architecture, OutputOptions options)
     {

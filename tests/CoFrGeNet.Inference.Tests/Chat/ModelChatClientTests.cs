@@ -31,10 +31,10 @@ public sealed class ModelChatClientTests : IDisposable
     [Fact]
     public async Task An_answer_continues_the_rendered_conversation()
     {
-        var options = new ChatOptions { Seed = 5, MaxOutputTokens = 30, Temperature = 0.7f, TopP = 0.9f };
+        var options = new ChatOptions { Seed = 6, MaxOutputTokens = 30, Temperature = 0.7f, TopP = 0.9f };
         var response = await _client.GetResponseAsync(Conversation, options, Cancel);
         var expected = await _model.GenerateAsync(
-            "System: Be brief.\nUser: Hi!\nAssistant:", new SamplingOptions { Seed = 5, MaxTokens = 30, Temperature = 0.7, TopP = 0.9, Stop = ["\nUser:", "\nSystem:"] }, Cancel);
+            "System: Be brief.\nUser: Hi!\nAssistant:", new SamplingOptions { Seed = 6, MaxTokens = 30, Temperature = 0.7, TopP = 0.9, Stop = ["\nUser:", "\nSystem:"] }, Cancel);
         Assert.Equal(expected.Text.TrimStart(), response.Text);
         Assert.Equal(ChatRole.Assistant, Assert.Single(response.Messages).Role);
         Assert.Equal((38, 30, 68), (response.Usage!.InputTokenCount, response.Usage.OutputTokenCount, response.Usage.TotalTokenCount));

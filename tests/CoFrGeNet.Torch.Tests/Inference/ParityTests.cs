@@ -1,3 +1,4 @@
+using CoFrGeNet.Configuration;
 using CoFrGeNet.Generation;
 using CoFrGeNet.Inference;
 using CoFrGeNet.Tests;
@@ -33,6 +34,25 @@ public sealed class ParityTests : IDisposable
         reference.Forward(sequences, positions, expected);
         model.Forward(sequences, positions, actual);
         AssertClose(expected, actual);
+    }
+
+    [Fact]
+    public void What_only_torch_computes_is_refused()
+    {
+        var relative = EngineSamples.Config("mixer-cattnm-relative");
+        var ladders = new LadderConfig { Count = 3, Depth = 2 };
+        (ModelConfig Config, string Part)[] strangers =
+        [
+            (relative, "CAttnM with relative positions"),
+            (relative.WithMixer(new AttentionConfig { Heads = 2 }).WithFeedForward(new CffnConfig { Gate = GateKind.Product, Ladders = ladders }), "the product gate"),
+            (relative.WithMixer(new AttentionConfig { Heads = 2 }).WithFeedForward(new CffnConfig { Ladders = ladders with { NormalizeOutputs = true } }), "normalized ladder outputs"),
+        ];
+        foreach (var (config, part) in strangers)
+        {
+            using var model = new LanguageModel(config);
+            EngineSamples.Save(_folder, model);
+            Assert.Contains(part, Assert.Throws<UserErrorException>(() => InferenceModel.Load(_folder.Root)).Message);
+        }
     }
 
     [Theory]
