@@ -130,12 +130,19 @@ internal sealed class StudyVerb : Verb
         return arguments.GetValue(_data) is { } data ? [$"data.source={(data == DataConfig.SdkDocumentation ? data : Path.GetFullPath(data))}", .. given] : given;
     }
 
+    private static string Source(string? data) => data switch
+    {
+        null => string.Empty,
+        DataConfig.SdkDocumentation => $" --data {data}",
+        _ => $" --data DATA/{Path.GetFileName(Path.TrimEndingDirectorySeparator(data))}",
+    };
+
     // Paths of this machine would mean nothing in a document.
     private string Command(ParseResult arguments)
     {
         var file = arguments.GetValue(_file)!.Replace('\\', '/');
         var at = file.IndexOf("configs/studies/", StringComparison.Ordinal);
         var sets = (arguments.GetValue(_set) ?? []).Select(set => " --set " + (Path.IsPathRooted(set.Split('=', 2)[^1]) ? $"{set.Split('=', 2)[0]}=DATA/{Path.GetFileName(set)}" : set));
-        return $"cofrgenet study {(at >= 0 ? file[at..] : Path.GetFileName(file))}{(arguments.GetValue(_data) is null ? string.Empty : " --data DATA")}{string.Concat(sets)}{_torch.Repeat(arguments)}";
+        return $"cofrgenet study {(at >= 0 ? file[at..] : Path.GetFileName(file))}{Source(arguments.GetValue(_data))}{string.Concat(sets)}{_torch.Repeat(arguments)}";
     }
 }

@@ -11,7 +11,11 @@ public sealed record LossSeries(string Label, IReadOnlyList<(long Tokens, double
 /// <summary>Draws losses over training tokens.</summary>
 public static class LossCurve
 {
-    private static readonly Color[] Palette = [Color.FromHex("#4C6A92"), Color.FromHex("#D1603D"), Color.FromHex("#3C8D5A"), Color.FromHex("#8A5AA8")];
+    // As many as a study has arms in one picture; the first four are the quickstart's.
+    private static readonly Color[] Palette =
+    [
+        .. new[] { "#4C6A92", "#D1603D", "#3C8D5A", "#8A5AA8", "#C29B2B", "#2AA5B5", "#B8407F", "#6B5B4A", "#1F1F1F", "#9DBBE3", "#E8A58F", "#A3C45A" }.Select(Color.FromHex),
+    ];
 
     /// <summary>Writes a PNG.</summary>
     /// <param name="path">The file.</param>
