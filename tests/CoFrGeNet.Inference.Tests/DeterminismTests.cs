@@ -41,6 +41,47 @@ public sealed class DeterminismTests : IDisposable
         }
     }
 
+    /// <summary>For minutes: <c>COFRGENET_MODEL=DIR COFRGENET_SECONDS=60 CoFrGeNet.Inference.Tests -method "*Crowds*" -explicit only</c>.</summary>
+    [Fact(Explicit = true)]
+    public void Crowds_of_sequences_that_come_and_go_get_what_each_gets_alone()
+    {
+        var folder = Environment.GetEnvironmentVariable("COFRGENET_MODEL") ?? TinyModel.Write(_folder, "fu");
+        var seconds = int.Parse(Environment.GetEnvironmentVariable("COFRGENET_SECONDS") ?? "20", System.Globalization.CultureInfo.InvariantCulture);
+        using var model = InferenceModel.Load(folder);
+        int[] prompts = [1, 2, 3, 5, 8, 12, 23, 24, 30, 40];
+        const int steps = 64;
+        int[][] texts = [.. prompts.Select((length, i) => Enumerable.Range(0, length + steps).Select(t => ((t * 7919) + (i * 104729)) % model.VocabularySize).ToArray())];
+        var alone = texts.Select((text, i) => Alone(model, text, prompts[i])).ToArray();
+        var random = new Random(1);
+        var crowd = Enumerable.Range(0, 64).Select(i => (Session: model.StartSession(), Kind: i % prompts.Length, Step: -1)).ToArray();
+        var clock = System.Diagnostics.Stopwatch.StartNew();
+        while (clock.Elapsed.TotalSeconds < seconds)
+        {
+            var chosen = Enumerable.Range(0, crowd.Length).Where(_ => random.Next(8) > 0).ToArray();
+            foreach (var i in chosen)
+            {
+                if (crowd[i].Step == steps)
+                {
+                    crowd[i].Session.Truncate(0);
+                    crowd[i] = (crowd[i].Session, random.Next(prompts.Length), -1);
+                }
+
+                crowd[i].Step++;
+            }
+
+            model.Append([.. chosen.Select(i => new SessionTokens(crowd[i].Session, Next(crowd[i].Kind, crowd[i].Step)))]);
+            foreach (var i in chosen)
+            {
+                Assert.True(crowd[i].Session.Logits.SequenceEqual(alone[crowd[i].Kind][crowd[i].Step]), $"{chosen.Length} sequences, kind {crowd[i].Kind}, step {crowd[i].Step}, after {clock.Elapsed.TotalSeconds:F1} s");
+            }
+        }
+
+        Array.ForEach(crowd, entry => entry.Session.Dispose());
+
+        ReadOnlyMemory<int> Next(int kind, int step) =>
+            step == 0 ? texts[kind].AsMemory(0, prompts[kind]) : texts[kind].AsMemory(prompts[kind] + step - 1, 1);
+    }
+
     [Theory]
     [MemberData(nameof(Names))]
     public void A_batch_gives_what_each_of_its_sequences_gives_alone(string name)

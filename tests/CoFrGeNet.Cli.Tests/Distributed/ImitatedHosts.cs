@@ -11,8 +11,9 @@ internal sealed class ImitatedHosts : IDisposable
     public const string First = "host-a";
     public const string Second = "host-b";
 
+    public const string SecondAddress = "10.77.0.2";
+
     private const string FirstAddress = "10.77.0.1";
-    private const string SecondAddress = "10.77.0.2";
 
     private readonly string _agent;
 
