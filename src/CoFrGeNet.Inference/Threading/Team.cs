@@ -55,12 +55,14 @@ internal sealed class Team
             return;
         }
 
+        // Closed first: a late thread that holds the end of the last call would otherwise find more pieces in this one, take one before its time and be counted.
+        var call = (Volatile.Read(ref _state) >> 32) + 1;
+        Interlocked.Exchange(ref _state, ((call - 1) << 32) | int.MaxValue);
         _work = work;
         _pieces = pieces;
         _threads = threads;
         _done = 0;
         _failure = null;
-        var call = (Volatile.Read(ref _state) >> 32) + 1;
         // A full fence: what follows must not be read before helpers can see the call.
         Interlocked.Exchange(ref _state, (call & int.MaxValue) << 32);
         for (var i = 0; i < Math.Min(threads, Threads) - 1; i++)
