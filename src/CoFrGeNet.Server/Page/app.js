@@ -94,4 +94,6 @@ function say(text) {
 
 function compact(number) { return Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 3 }).format(number); }
 
-start();
+// Nothing can be continued before the models are known.
+$('run').disabled = true;
+start().finally(() => { $('run').disabled = false; });
