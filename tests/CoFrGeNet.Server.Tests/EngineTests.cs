@@ -1,3 +1,4 @@
+using CoFrGeNet.Cli;
 using CoFrGeNet.Tests;
 
 namespace CoFrGeNet.Server.Tests;
@@ -24,9 +25,9 @@ public sealed class EngineTests : IDisposable
         var (served, model) = EngineServer.Load(EngineServer.Stories(_folder));
         using var owner = model;
         await using var server = await TestServer.StartAsync([served], options => options with { Slots = 12 });
-        var load = await LoadRun.PrepareAsync(server.Http, 10, 60);
+        var load = await ServingLoad.PrepareAsync(server.Http, 10, 60, TestServer.Cancel);
         var result = await load.RunAsync(20, TimeSpan.FromSeconds(2));
-        Assert.True(result.Requests >= 20, $"only {result.Requests} streams finished");
+        Assert.True(result.Streams >= 20, $"only {result.Streams} streams finished");
     }
 
     [Fact]

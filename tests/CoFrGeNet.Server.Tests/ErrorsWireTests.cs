@@ -102,20 +102,13 @@ public class ErrorsWireTests
         var model = FakeModel.Babbling();
         model.PassTime = TimeSpan.FromMilliseconds(20);
         await using var server = await TestServer.StartAsync(model, options => options with { Slots = 1, QueueLimit = 1 });
-        using var leave = new CancellationTokenSource();
-        var scheduler = server.Models.All[0].Scheduler;
-        var first = server.Http.PostAsync(new Uri("v1/completions", UriKind.Relative), TestServer.Json("""{"prompt":"x","max_tokens":900}"""), leave.Token);
-        await TestServer.UntilAsync(() => scheduler.Running == 1, "the first request got no slot");
-        var second = server.Http.PostAsync(new Uri("v1/completions", UriKind.Relative), TestServer.Json("""{"prompt":"x","max_tokens":900}"""), leave.Token);
-        await TestServer.UntilAsync(() => scheduler.Waiting == 1, "the second request did not wait");
+        var crowd = await QueueCrowd.FillAsync(server);
         var (status, body, response) = await server.PostAsync("v1/completions", """{"prompt":"x"}""");
         Assert.Equal(HttpStatusCode.TooManyRequests, status);
         Assert.Equal("rate_limit_error", (string)body["error"]!["type"]!);
         Assert.Equal(TimeSpan.FromSeconds(2), response.Headers.RetryAfter!.Delta);
-        await leave.CancelAsync();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => first);
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => second);
-        await TestServer.UntilAsync(() => scheduler is { Running: 0, Waiting: 0 }, "clients left, and their slots stayed");
+        await crowd.DisposeAsync();
+        await TestServer.UntilAsync(() => server.Models.All[0].Scheduler is { Running: 0, Waiting: 0 }, "clients left, and their slots stayed");
         Assert.Equal(0, model.OpenSequences);
     }
 

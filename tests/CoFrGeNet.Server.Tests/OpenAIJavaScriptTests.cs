@@ -66,6 +66,21 @@ public class OpenAIJavaScriptTests
     }
 
     [Fact]
+    public async Task A_full_queue_is_tried_again_until_there_is_room()
+    {
+        var model = FakeModel.Babbling();
+        model.PassTime = TimeSpan.FromMilliseconds(5);
+        await using var server = await TestServer.StartAsync(model, options => options with { Slots = 1, QueueLimit = 1 });
+        await using var crowd = await QueueCrowd.FillAsync(server);
+        var seen = await RunAsync(server, "retry", crowd.Leave);
+        var statuses = seen["statuses"]!.AsArray().Select(status => (int)status!).ToArray();
+        Assert.InRange(statuses.Length, 2, 3);
+        Assert.All(statuses[..^1], status => Assert.Equal(429, status));
+        Assert.Equal(200, statuses[^1]);
+        Assert.Equal(3, (int)seen["tokens"]!);
+    }
+
+    [Fact]
     public async Task Cancelling_frees_the_slot()
     {
         var model = FakeModel.Babbling();

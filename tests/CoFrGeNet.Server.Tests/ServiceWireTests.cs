@@ -86,6 +86,7 @@ public class ServiceWireTests
         Assert.Equal(HttpStatusCode.OK, await Get("v1/models", "first-key"));
         Assert.Equal(HttpStatusCode.OK, await Get("v1/models", "second-key"));
         Assert.Equal(HttpStatusCode.OK, await Get("health", null));
+        Assert.Equal(HttpStatusCode.OK, await Get("v1/health", null));
         Assert.Equal(HttpStatusCode.OK, await Get("", null));
         var (_, body, _) = await server.PostAsync("v1/completions", "{}");
         Assert.Equal(

@@ -8,11 +8,12 @@ internal sealed class BenchVerb : Verb
     /// <summary>Creates the verb with its subcommands.</summary>
     /// <param name="console">Where it writes.</param>
     public BenchVerb(ToolConsole console)
-        : base("bench", "Measure kernels, training and decoding beside what the machine can do at best", console)
+        : base("bench", "Measure kernels, training, decoding and serving beside what the machine can do at best", console)
     {
         Add(new KernelsBenchmark(console));
         Add(new TrainingBenchmark(console));
         Add(new DecodingBenchmark(console));
+        Add(new ServingBenchmark(console));
     }
 
     /// <inheritdoc/>

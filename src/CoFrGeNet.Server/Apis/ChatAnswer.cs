@@ -1,10 +1,11 @@
+using System.Text.Json.Serialization.Metadata;
 using CoFrGeNet.Client;
 using CoFrGeNet.Generation;
 
 namespace CoFrGeNet.Server;
 
 /// <summary>Turns what the scheduler does into parts of an answer in a conversation, and those into a whole one.</summary>
-internal sealed class ChatAnswer
+internal sealed class ChatAnswer : IAnswer<ChatChunkChoice, ChatChunk, ChatResponse>
 {
     private readonly ChatRequest _request;
     private readonly ModelHost _model;
@@ -32,11 +33,19 @@ internal sealed class ChatAnswer
         _finish = new string?[prompt.Choices.Count];
     }
 
-    /// <summary>What was computed so far.</summary>
+    /// <inheritdoc/>
+    public JsonTypeInfo<ChatChunk> ChunkType => ServerJson.Wire.ChatChunk;
+
+    /// <inheritdoc/>
+    public JsonTypeInfo<ChatResponse> WholeType => ServerJson.Wire.ChatResponse;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string?> Finish => _finish;
+
+    /// <inheritdoc/>
     public Usage Usage => new(_prompt.Tokens.Length, _drawn.Sum(), _prompt.Tokens.Length + _drawn.Sum());
 
-    /// <summary>The parts of the answer that an event adds; none while text is held back.</summary>
-    /// <param name="what">The event.</param>
+    /// <inheritdoc/>
     public IEnumerable<ChatChunkChoice> Take(SequenceEvent what)
     {
         if (what is not TokenDrawn drawn)
@@ -62,12 +71,10 @@ internal sealed class ChatAnswer
         }
     }
 
-    /// <summary>One chunk of a stream.</summary>
-    /// <param name="choices">What is new.</param>
-    public ChatChunk Chunk(IReadOnlyList<ChatChunkChoice> choices) => new() { Id = _id, Created = _created, Model = _model.Name, Choices = choices };
+    /// <inheritdoc/>
+    public ChatChunk Chunk(IReadOnlyList<ChatChunkChoice> parts, Usage? usage = null) => new() { Id = _id, Created = _created, Model = _model.Name, Choices = parts, Usage = usage };
 
-    /// <summary>The whole answer.</summary>
-    /// <param name="parts">All parts of all choices.</param>
+    /// <inheritdoc/>
     public ChatResponse Whole(IEnumerable<ChatChunkChoice> parts) => new()
     {
         Id = _id,
@@ -82,16 +89,6 @@ internal sealed class ChatAnswer
         })],
         Usage = Usage,
     };
-
-    /// <summary>Adds a finished request to the metrics.</summary>
-    public void Count(ServerMetrics metrics, GenerationJob job)
-    {
-        metrics.Answered(_model.Name, job.Started, Usage.PromptTokens, Usage.CompletionTokens);
-        foreach (var reason in _finish)
-        {
-            metrics.Finished(_model.Name, reason ?? "length");
-        }
-    }
 
     private ChatTokenLogprob Describe(TokenLogProbabilities score) => new(
         _model.Texts[score.Chosen.Token],

@@ -13,62 +13,14 @@ internal static class ChatApi
         .Produces<ChatResponse>()
         .Produces<ErrorResponse>(StatusCodes.Status400BadRequest);
 
-    private static async Task HandleAsync(HttpContext context, ModelDirectory models, ServerOptions options, ServerMetrics metrics)
+    private static async Task HandleAsync(HttpContext context, ModelDirectory models, ServerOptions options)
     {
         var request = await RequestBody.ReadAsync(context, ServerJson.Wire.ChatRequest).ConfigureAwait(false);
         var model = models.Find(request.Model);
         var template = model.Model.Template;
         var prompt = Parse(request, model, template, options);
-        using var deadline = new RequestDeadline(context, options);
-        var job = new GenerationJob([prompt], deadline.Token);
         var answer = new ChatAnswer(request, model, prompt, template.TrimsAnswers);
-        model.Scheduler.Add(job);
-        if (request.Stream == true)
-        {
-            await StreamAsync(context, job, deadline, answer, request.StreamOptions?.IncludeUsage == true).ConfigureAwait(false);
-        }
-        else
-        {
-            await WholeAsync(context, job, deadline, answer).ConfigureAwait(false);
-        }
-
-        answer.Count(metrics, job);
-    }
-
-    private static async Task WholeAsync(HttpContext context, GenerationJob job, RequestDeadline deadline, ChatAnswer answer)
-    {
-        var parts = new List<ChatChunkChoice>();
-        try
-        {
-            await foreach (var what in job.Events.ReadAllAsync(deadline.Token).ConfigureAwait(false))
-            {
-                parts.AddRange(answer.Take(what));
-            }
-        }
-        catch (Exception error) when (error is not ApiException)
-        {
-            throw deadline.Translate(error);
-        }
-
-        await Results.Json(answer.Whole(parts), ServerJson.Wire.ChatResponse).ExecuteAsync(context).ConfigureAwait(false);
-    }
-
-    private static async Task StreamAsync(HttpContext context, GenerationJob job, RequestDeadline deadline, ChatAnswer answer, bool includeUsage)
-    {
-        var stream = new EventStream(context);
-        await stream.PumpAsync(job, deadline, what =>
-        {
-            foreach (var part in answer.Take(what))
-            {
-                stream.Write(answer.Chunk([part]), ServerJson.Wire.ChatChunk);
-            }
-        }).ConfigureAwait(false);
-        if (includeUsage)
-        {
-            stream.Write(answer.Chunk([]) with { Usage = answer.Usage }, ServerJson.Wire.ChatChunk);
-        }
-
-        await stream.EndAsync().ConfigureAwait(false);
+        await GenerationReply.SendAsync(context, model, [prompt], request, answer).ConfigureAwait(false);
     }
 
     private static PromptWork Parse(ChatRequest request, ModelHost model, ChatTemplate template, ServerOptions options)

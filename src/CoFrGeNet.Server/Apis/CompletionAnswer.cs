@@ -1,11 +1,12 @@
 using System.Text;
+using System.Text.Json.Serialization.Metadata;
 using CoFrGeNet.Client;
 using CoFrGeNet.Generation;
 
 namespace CoFrGeNet.Server;
 
 /// <summary>Turns what the scheduler does into parts of an answer, and those into a whole one.</summary>
-internal sealed class CompletionAnswer
+internal sealed class CompletionAnswer : IAnswer<CompletionChoice, CompletionResponse, CompletionResponse>
 {
     private readonly CompletionRequest _request;
     private readonly ModelHost _model;
@@ -32,7 +33,16 @@ internal sealed class CompletionAnswer
         _finish = new string?[choices];
     }
 
-    /// <summary>What was computed so far.</summary>
+    /// <inheritdoc/>
+    public JsonTypeInfo<CompletionResponse> ChunkType => ServerJson.Wire.CompletionResponse;
+
+    /// <inheritdoc/>
+    public JsonTypeInfo<CompletionResponse> WholeType => ServerJson.Wire.CompletionResponse;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string?> Finish => _finish;
+
+    /// <inheritdoc/>
     public Usage Usage
     {
         get
@@ -42,8 +52,7 @@ internal sealed class CompletionAnswer
         }
     }
 
-    /// <summary>The parts of the answer that an event adds; none while text is held back.</summary>
-    /// <param name="what">The event.</param>
+    /// <inheritdoc/>
     public IEnumerable<CompletionChoice> Take(SequenceEvent what)
     {
         var prompt = _prompts[what.Index / _choicesAPrompt];
@@ -84,26 +93,14 @@ internal sealed class CompletionAnswer
         }
     }
 
-    /// <summary>One chunk of a stream.</summary>
-    /// <param name="choices">What is new.</param>
-    public CompletionResponse Chunk(IReadOnlyList<CompletionChoice> choices) => new() { Id = _id, Created = _created, Model = _model.Name, Choices = choices };
+    /// <inheritdoc/>
+    public CompletionResponse Chunk(IReadOnlyList<CompletionChoice> parts, Usage? usage = null) => new() { Id = _id, Created = _created, Model = _model.Name, Choices = parts, Usage = usage };
 
-    /// <summary>The whole answer.</summary>
-    /// <param name="parts">All parts of all choices.</param>
+    /// <inheritdoc/>
     public CompletionResponse Whole(IEnumerable<CompletionChoice> parts)
     {
         var choices = parts.GroupBy(part => part.Index).OrderBy(group => group.Key).Select(group => Join([.. group])).ToArray();
-        return Chunk([.. _prompts.SelectMany((_, i) => Best(choices[(i * _choicesAPrompt)..((i + 1) * _choicesAPrompt)], i))]) with { Usage = Usage };
-    }
-
-    /// <summary>Adds a finished request to the metrics.</summary>
-    public void Count(ServerMetrics metrics, GenerationJob job)
-    {
-        metrics.Answered(_model.Name, job.Started, Usage.PromptTokens, Usage.CompletionTokens);
-        foreach (var reason in _finish)
-        {
-            metrics.Finished(_model.Name, reason ?? "length");
-        }
+        return Chunk([.. _prompts.SelectMany((_, i) => Best(choices[(i * _choicesAPrompt)..((i + 1) * _choicesAPrompt)], i))], Usage);
     }
 
     // With best_of: those with the highest log-probability a token, the best first.

@@ -15,61 +15,13 @@ internal static class CompletionsApi
         .Produces<CompletionResponse>()
         .Produces<ErrorResponse>(StatusCodes.Status400BadRequest);
 
-    private static async Task HandleAsync(HttpContext context, ModelDirectory models, ServerOptions options, ServerMetrics metrics)
+    private static async Task HandleAsync(HttpContext context, ModelDirectory models, ServerOptions options)
     {
         var request = await RequestBody.ReadAsync(context, ServerJson.Wire.CompletionRequest).ConfigureAwait(false);
         var model = models.Find(request.Model);
         var prompts = Parse(request, model, options);
-        using var deadline = new RequestDeadline(context, options);
-        var job = new GenerationJob([.. prompts.Select(prompt => prompt.Work)], deadline.Token);
         var answer = new CompletionAnswer(request, model, prompts);
-        model.Scheduler.Add(job);
-        if (request.Stream == true)
-        {
-            await StreamAsync(context, job, deadline, answer, request.StreamOptions?.IncludeUsage == true).ConfigureAwait(false);
-        }
-        else
-        {
-            await WholeAsync(context, job, deadline, answer).ConfigureAwait(false);
-        }
-
-        answer.Count(metrics, job);
-    }
-
-    private static async Task WholeAsync(HttpContext context, GenerationJob job, RequestDeadline deadline, CompletionAnswer answer)
-    {
-        var parts = new List<CompletionChoice>();
-        try
-        {
-            await foreach (var what in job.Events.ReadAllAsync(deadline.Token).ConfigureAwait(false))
-            {
-                parts.AddRange(answer.Take(what));
-            }
-        }
-        catch (Exception error) when (error is not ApiException)
-        {
-            throw deadline.Translate(error);
-        }
-
-        await Results.Json(answer.Whole(parts), ServerJson.Wire.CompletionResponse).ExecuteAsync(context).ConfigureAwait(false);
-    }
-
-    private static async Task StreamAsync(HttpContext context, GenerationJob job, RequestDeadline deadline, CompletionAnswer answer, bool includeUsage)
-    {
-        var stream = new EventStream(context);
-        await stream.PumpAsync(job, deadline, what =>
-        {
-            foreach (var part in answer.Take(what))
-            {
-                stream.Write(answer.Chunk([part]), ServerJson.Wire.CompletionResponse);
-            }
-        }).ConfigureAwait(false);
-        if (includeUsage)
-        {
-            stream.Write(answer.Chunk([]) with { Usage = answer.Usage }, ServerJson.Wire.CompletionResponse);
-        }
-
-        await stream.EndAsync().ConfigureAwait(false);
+        await GenerationReply.SendAsync(context, model, [.. prompts.Select(prompt => prompt.Work)], request, answer).ConfigureAwait(false);
     }
 
     private static IReadOnlyList<CompletionPrompt> Parse(CompletionRequest request, ModelHost model, ServerOptions options)

@@ -57,7 +57,7 @@ internal sealed class GuardMiddleware
     }
 
     // The page and its parts hold nothing of worth; the rest is behind the key.
-    private static bool IsOpen(PathString path) => path == "/health" || path == "/" || path.StartsWithSegments("/page", StringComparison.Ordinal);
+    private static bool IsOpen(PathString path) => HealthApi.Has(path) || path == "/" || path.StartsWithSegments("/page", StringComparison.Ordinal);
 
     private static bool IsOwnName(string host) =>
         host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || (IPAddress.TryParse(host.Trim('[', ']'), out var address) && IPAddress.IsLoopback(address));

@@ -35,7 +35,7 @@ internal sealed partial class RequestLogMiddleware
         }
         finally
         {
-            if (_options.AccessLog && context.Request.Path != "/health" && context.Request.Path != "/metrics")
+            if (_options.AccessLog && !HealthApi.Has(context.Request.Path) && context.Request.Path != "/metrics")
             {
                 LogRequest(_log, context.Request.Method, context.Request.Path, context.Response.StatusCode, (long)Stopwatch.GetElapsedTime(started).TotalMilliseconds, id);
             }

@@ -49,9 +49,25 @@ public class BenchTests
             result.GetProperty("name").GetString() == "f32.transformer.speed" && result.GetProperty("limit").GetDouble() > 0);
     }
 
+    [Fact]
+    public void Serve_gives_speeds_beside_bandwidth_and_says_that_streams_were_right()
+    {
+        using var runs = new TinyRuns();
+        ToolRun.Of(runs.Train("tiny-fu", "run", "--set", "model.contextLength=96", "--set", "training.tokensPerStep=96", "--set", "training.steps=2")).Succeeded();
+        var document = ToolRun.Of("bench", "serve", "--model", runs.File("run/final"), "--clients", "1,3", "--seconds", "1", "--tokens", "8", "--json").Succeeded().Json;
+        Assert.True(document.GetProperty("ratios").GetProperty("serve.3Over1").GetDouble() > 0);
+        var results = document.GetProperty("results").EnumerateArray().ToDictionary(result => result.GetProperty("name").GetString()!);
+        Assert.True(results["3.streams"].GetProperty("value").GetDouble() >= 3);
+        Assert.True(results["3.speed"].GetProperty("limit").GetDouble() > results["1.speed"].GetProperty("limit").GetDouble());
+        Assert.True(results["1.firstToken.median"].GetProperty("value").GetDouble() > 0);
+    }
+
     [Theory]
     [InlineData("--prompt", "bench", "decode", "--preset", "tiny", "--prompt", "3")]
     [InlineData("transformer, f, fu", "bench", "train", "--variants", "f,g")]
+    [InlineData("--model", "bench", "serve")]
+    [InlineData("no-such-folder", "bench", "serve", "--model", "no-such-folder")]
+    [InlineData("--clients", "bench", "serve", "--model", "no-such-folder", "--clients", "1,none")]
     [InlineData("kernels", "bench")]
     [InlineData("--rounds", "bench", "kernels", "--rounds", "0")]
     [InlineData("kernels", "bench", "kernel")]

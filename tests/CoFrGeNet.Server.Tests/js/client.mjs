@@ -52,6 +52,18 @@ const actions = {
       Object.assign(seen, { name: error.constructor.name, message: error.message });
     }
   },
+  async retry() {
+    // A dot for each request; the client itself decides when to send the next.
+    seen.statuses = [];
+    const counting = new OpenAI({ baseURL, apiKey: 'none', fetch: async (...request) => {
+      const answer = await fetch(...request);
+      seen.statuses.push(answer.status);
+      process.stdout.write('.');
+      return answer;
+    } });
+    const answer = await counting.completions.create({ model: 'fake', prompt: 'ab', max_tokens: 3, seed: 1 });
+    seen.tokens = answer.usage.completion_tokens;
+  },
   async cancel() {
     const stream = await client.completions.create({ model: 'fake', prompt: 'x', max_tokens: 900, stream: true });
     seen.chunks = 0;
