@@ -127,9 +127,9 @@ public sealed class InferenceModel : ILanguageModel, ILadderInspection, IDisposa
     public IReadOnlyList<LadderUse> InspectLadders(ReadOnlyMemory<int> tokens) => Look(tokens, new LadderProbe()).Uses;
 
     /// <inheritdoc/>
-    public LadderCurve InspectLadder(ReadOnlyMemory<int> tokens, int layer, int ladder, ReadOnlySpan<float> scales)
+    public LadderCurve InspectLadder(ReadOnlyMemory<int> tokens, LadderPlace place, ReadOnlySpan<float> scales)
     {
-        var line = Look(tokens, new LadderProbe(layer, ladder)).Line ?? throw new ArgumentOutOfRangeException(nameof(ladder), ladder, $"layer {layer} has no such ladder");
+        var line = Look(tokens, new LadderProbe(place)).Line ?? throw new ArgumentOutOfRangeException(nameof(place), place, "there is no such ladder");
         return new LadderCurve(
             line.At(scales), line.At([1])[0], float.IsFinite(line.Low) ? line.Low : null, float.IsFinite(line.High) ? line.High : null);
     }

@@ -13,43 +13,63 @@ public sealed class LadderInspectionTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Theory]
-    [InlineData("f", 7)]
-    [InlineData("fu", 7)]
-    [InlineData("elementwise", 7 * TinyModel.Width)]
-    [InlineData("gpt2", 0)]
-    public void Every_output_of_every_layer_is_counted(string name, int ladders)
+    [InlineData("gpt2", 0, 0, 0)]
+    [InlineData("f", 0, 0, 7)]
+    [InlineData("elementwise", 0, 0, 7 * TinyModel.Width)]
+    [InlineData("a", 15, 2, 0)]
+    [InlineData("u", 2 * TinyModel.Width, 1, 0)]
+    [InlineData("fu", 2 * TinyModel.Width, 1, 7)]
+    public void Every_output_of_every_part_is_counted(string name, int mixers, int mixerDepth, int feedForwards)
     {
         using var model = InferenceModel.Load(TinyModel.Write(_folder, name));
-        var uses = model.InspectLadders(TinyModel.Tokens(30, 1));
-        Assert.Equal(ladders == 0 ? 0 : 2, uses.Count);
-        Assert.All(uses, use => Assert.Equal((ladders, 3, ladders * 30L, 0L), (use.Ladders, use.Depth, use.Outputs, use.Clipped)));
-        Assert.Equal(Enumerable.Range(0, uses.Count), uses.Select(use => use.Layer));
+        var expected = Enumerable.Range(0, 2)
+            .SelectMany(layer => new[] { new LadderUse(layer, LadderUse.Mixer, mixers, mixerDepth, mixers * 30L, 0), new LadderUse(layer, LadderUse.FeedForward, feedForwards, 3, feedForwards * 30L, 0) })
+            .Where(use => use.Ladders > 0);
+        Assert.Equal(expected, model.InspectLadders(TinyModel.Tokens(30, 1)));
     }
 
     [Theory]
-    [InlineData("f", 6)]
-    [InlineData("elementwise", (3 * TinyModel.Width) + 40)]
-    public void A_curve_is_the_continued_fraction_of_its_input_scaled(string name, int ladder)
+    [InlineData("f", LadderUse.FeedForward, 6, 7)]
+    [InlineData("elementwise", LadderUse.FeedForward, (3 * TinyModel.Width) + 40, 7 * TinyModel.Width)]
+    [InlineData("a", LadderUse.Mixer, 11, 15)]
+    [InlineData("u", LadderUse.Mixer, TinyModel.Width + 5, 2 * TinyModel.Width)]
+    public void A_curve_is_the_continued_fraction_of_its_input_scaled(string name, string part, int ladder, int count)
     {
-        var config = TinyModel.Config(name);
-        using var model = InferenceModel.Load(TinyModel.Write(_folder, config));
+        using var model = InferenceModel.Load(TinyModel.Write(_folder, TinyModel.Config(name)));
         var tokens = TinyModel.Tokens(50, 2);
         float[] scales = [-2, -0.5f, 0, 0.25f, 1, 3];
-        var curve = model.InspectLadder(tokens, 1, ladder, scales);
-        var line = model.Look(tokens, new LadderProbe(1, ladder)).Line!;
-        var guard = ((CffnConfig)config.Layers.ElementAt(1).FeedForward).Ladders.Guard;
+        var place = new LadderPlace(1, part, ladder);
+        var curve = model.InspectLadder(tokens, place, scales);
+        var line = model.Look(tokens, new LadderProbe(place)).Line!;
         Assert.Contains(line.Slopes, slope => slope != 0);
         for (var i = 0; i < scales.Length; i++)
         {
             float[] a = [.. line.Slopes.Select((slope, k) => (scales[i] * slope) + line.Biases[k])];
             // The kernels fuse multiplications and additions; the reference does not.
-            Assert.Equal(Continuant.Evaluate<float>(a, guard), curve.Values[i], 1e-4f);
+            Assert.Equal(Continuant.Evaluate<float>(a, PoleGuard.Default), curve.Values[i], 1e-4f);
         }
 
         Assert.Equal(curve.Values[4], curve.Here);
         Assert.Null(curve.Low);
-        Assert.Throws<ArgumentOutOfRangeException>(() => model.InspectLadder(tokens, 1, 7 * TinyModel.Width, scales));
-        Assert.Throws<ArgumentOutOfRangeException>(() => model.InspectLadder(tokens, 2, 0, scales));
+        Assert.Throws<ArgumentOutOfRangeException>(() => model.InspectLadder(tokens, place with { Ladder = count }, scales));
+        Assert.Throws<ArgumentOutOfRangeException>(() => model.InspectLadder(tokens, place with { Ladder = -1 }, scales));
+        Assert.Throws<ArgumentOutOfRangeException>(() => model.InspectLadder(tokens, place with { Layer = 2 }, scales));
+        Assert.Throws<ArgumentOutOfRangeException>(() => model.InspectLadder(tokens, place with { Part = "elsewhere" }, scales));
+    }
+
+    [Fact]
+    public void Outputs_of_CAttnU_beyond_the_range_of_their_position_are_counted()
+    {
+        using var free = InferenceModel.Load(TinyModel.Write(_folder, "u"));
+        using var folder = new TemporaryFolder();
+        using var clipped = InferenceModel.Load(TinyModel.Write(folder, "u-clipped"));
+        var tokens = TinyModel.Tokens(12, 4);
+        float Output(int ladder) => free.InspectLadder(tokens, new LadderPlace(0, LadderUse.Mixer, ladder), [1]).Here;
+        var beyond = Enumerable.Range(0, 2 * TinyModel.Width).Count(ladder => Math.Abs(Output(ladder)) > TinyModel.RangeEnd);
+        Assert.InRange(beyond, 1, (2 * TinyModel.Width) - 1);
+        // What the last token adds to the count is what its ladders show one by one; the first layer's inputs are not changed by clipping.
+        Assert.Equal(beyond, clipped.InspectLadders(tokens)[0].Clipped - clipped.InspectLadders(tokens.AsMemory(0, 11))[0].Clipped);
+        Assert.Equal(TinyModel.RangeEnd, clipped.InspectLadder(tokens, new LadderPlace(0, LadderUse.Mixer, 3), [1]).High);
     }
 
     [Theory]

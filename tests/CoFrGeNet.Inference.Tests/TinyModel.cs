@@ -12,6 +12,9 @@ internal static class TinyModel
     public const int Context = 200;
     public const int Width = 96;
 
+    /// <summary>Where outputs are clipped, if they are: at this and at its negative.</summary>
+    public const float RangeEnd = 0.1f;
+
     public static TheoryData<string> Names => ["gpt2", "llama", "f", "elementwise", "a", "u", "fu", "synthesizer"];
 
     public static ModelConfig Config(string name) => name switch
@@ -27,6 +30,7 @@ internal static class TinyModel
         "elementwise" => Of(new AttentionConfig { Heads = 4 }, Cffn with { Ladders = Cffn.Ladders with { Kind = LadderKind.Elementwise } }),
         "a" => Of(new CAttnMConfig { Heads = 3, Ladders = new() { Count = 5, Depth = 2, ClipToTrainedRange = false } }, new MlpConfig()),
         "u" => Of(new CAttnUConfig { ClipToTrainedRange = false }, new MlpConfig()),
+        "u-clipped" => Of(new CAttnUConfig(), new MlpConfig()),
         "fu" => Of(new CAttnUConfig { ClipToTrainedRange = false }, Cffn),
         "synthesizer" => Of(new SynthesizerConfig { Heads = 3 }, new GatedLinearConfig()),
         _ => throw new ArgumentOutOfRangeException(nameof(name), name, "No such model."),
@@ -63,6 +67,11 @@ internal static class TinyModel
 
     private static float[] Values(string name, long[] shape)
     {
+        if (name.Contains(".range.", StringComparison.Ordinal))
+        {
+            return [.. Enumerable.Repeat(name.EndsWith("low", StringComparison.Ordinal) ? -RangeEnd : RangeEnd, (int)shape.Aggregate(1L, (a, b) => a * b))];
+        }
+
         var seed = name.Aggregate(17, (sum, letter) => (sum * 31) + letter);
         var random = new Random(seed);
         var center = name.EndsWith("norm.weight", StringComparison.Ordinal) ? 1f : 0f;
@@ -127,6 +136,7 @@ internal static class TinyModel
             [
                 ($"{name}.linear", [2, model.ContextLength]), .. Enumerable.Range(0, u.Depth - 1).Select(k => ($"{name}.levels.{k}", new long[] { 2, model.ContextLength })),
                 ($"{name}.triangles", [model.ContextLength, model.ContextLength + 1]),
+                .. u.ClipToTrainedRange ? new[] { "low", "high" }.Select(end => ($"{name}.range.{end}", new long[] { model.ContextLength, 2 })) : [],
             ],
             SynthesizerConfig s =>
             [

@@ -16,18 +16,18 @@ internal sealed class FakeLadderModel : ILanguageModel, ILadderInspection
 
     public IDecodingSession StartSession() => _model.StartSession();
 
-    public IReadOnlyList<LadderUse> InspectLadders(ReadOnlyMemory<int> tokens) => [.. Enumerable.Range(0, 3).Select(layer => new LadderUse(layer, "feed-forward", 7, 2, 400, layer * 100))];
+    public IReadOnlyList<LadderUse> InspectLadders(ReadOnlyMemory<int> tokens) => [.. Enumerable.Range(0, 3).Select(layer => new LadderUse(layer, LadderUse.FeedForward, 7, 2, 400, layer * 100))];
 
-    public LadderCurve InspectLadder(ReadOnlyMemory<int> tokens, int layer, int ladder, ReadOnlySpan<float> scales)
+    public LadderCurve InspectLadder(ReadOnlyMemory<int> tokens, LadderPlace place, ReadOnlySpan<float> scales)
     {
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(ladder, 6);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(place.Ladder, 6);
         var values = new float[scales.Length];
         for (var i = 0; i < values.Length; i++)
         {
-            values[i] = Value(scales[i], layer + ladder + 1);
+            values[i] = Value(scales[i], place.Layer + place.Ladder + 1);
         }
 
-        return new LadderCurve(values, Value(1, layer + ladder + 1), -0.4f, 0.5f);
+        return new LadderCurve(values, Value(1, place.Layer + place.Ladder + 1), -0.4f, 0.5f);
     }
 
     private static float Value(float t, int n) => (t * n / 3) / ((t * t * n) + 1);

@@ -85,7 +85,7 @@ public sealed class PageTests : IClassFixture<PageBrowser>
         await RunAsync(view.Page);
         await Assertions.Expect(view.Page.Locator("#layers button")).ToHaveTextAsync(["Layer 1, feed-forward0.0 %", "Layer 2, feed-forward25.0 %", "Layer 3, feed-forward50.0 %"]);
         await view.Page.Locator("#layers button").Nth(2).ClickAsync();
-        await Assertions.Expect(view.Page.Locator("#ladder-facts")).ToHaveTextAsync("of 7 in layer 3, depth 2");
+        await Assertions.Expect(view.Page.Locator("#ladder-facts")).ToHaveTextAsync("of 7 in layer 3, feed-forward, depth 2");
         var before = await view.Page.Locator("#plot path.curve").GetAttributeAsync("d");
         await view.Page.Locator("#ladder").FillAsync("3");
         await view.Page.Locator("#ladder").PressAsync("Enter");

@@ -12,6 +12,9 @@ public sealed record LadderRequest
     /// <summary>For a curve: the layer, from 0.</summary>
     public int? Layer { get; init; }
 
+    /// <summary>For a curve: the part of the layer, <c>mixer</c> or <c>feed-forward</c>, which is the default.</summary>
+    public string? Part { get; init; }
+
     /// <summary>For a curve: the ladder, from 0.</summary>
     public int? Ladder { get; init; }
 }

@@ -3,21 +3,22 @@ using CoFrGeNet.ContinuedFractions;
 namespace CoFrGeNet.Inference;
 
 /// <summary>
-/// Looks at the ladders of feed-forward layers while a pass runs them: how many outputs lie outside the range seen in training, and the input of one ladder at the last token.
+/// Looks at ladders while a pass runs them: how many outputs lie outside the range seen in training, and the input of one ladder at the last token.
 /// </summary>
 internal sealed class LadderProbe
 {
     private readonly List<LadderUse> _uses = [];
-    private readonly int _layer;
-    private readonly int _ladder;
+    private readonly LadderPlace? _place;
 
     /// <summary>Counts, and follows one ladder.</summary>
-    /// <param name="layer">The ladder's layer; -1: none is followed.</param>
-    /// <param name="ladder">The ladder.</param>
-    public LadderProbe(int layer = -1, int ladder = 0) => (_layer, _ladder) = (layer, ladder);
+    /// <param name="place">The ladder; null: none is followed.</param>
+    public LadderProbe(LadderPlace? place = null) => _place = place;
 
     /// <summary>The layer that is being run.</summary>
     public int Layer { get; set; }
+
+    /// <summary>The part of it that is being run.</summary>
+    public string Part { get; set; } = LadderUse.Mixer;
 
     /// <summary>What was counted.</summary>
     public IReadOnlyList<LadderUse> Uses => _uses;
@@ -32,17 +33,17 @@ internal sealed class LadderProbe
     /// <param name="line">Gives the ladder of a number.</param>
     public void Add(int count, int depth, int clipped, Func<int, LadderLine> line)
     {
-        var at = _uses.FindIndex(use => use.Layer == Layer);
+        var at = _uses.FindIndex(use => use.Layer == Layer && use.Part == Part);
         if (at < 0)
         {
             at = _uses.Count;
-            _uses.Add(new LadderUse(Layer, "feed-forward", count, depth, 0, 0));
+            _uses.Add(new LadderUse(Layer, Part, count, depth, 0, 0));
         }
 
         _uses[at] = _uses[at] with { Outputs = _uses[at].Outputs + count, Clipped = _uses[at].Clipped + clipped };
-        if (Layer == _layer && _ladder >= 0 && _ladder < count)
+        if (_place is { Ladder: >= 0 } place && place.Layer == Layer && place.Part == Part && place.Ladder < count)
         {
-            Line = line(_ladder);
+            Line = line(place.Ladder);
         }
     }
 }

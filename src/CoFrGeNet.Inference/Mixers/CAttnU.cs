@@ -63,6 +63,7 @@ internal sealed unsafe class CAttnU : TokenMixer
         _x = x;
         _stride = stride;
         pass.ForRows(_ensembleRow);
+        Look(pass, x, stride);
         pass.MixTriangles(new TriangleCall
         {
             FirstOffset = PageOffset,
@@ -99,6 +100,53 @@ internal sealed unsafe class CAttnU : TokenMixer
                 y);
         }
     }
+
+    private void Look(Pass pass, float* x, int stride)
+    {
+        // Apart from what follows, whose captured variables would be allocated on entry.
+        if (pass.Probe is { } probe)
+        {
+            Show(pass, probe, x, stride);
+        }
+    }
+
+    // Ladder c of ensemble e, the one of channel c, has the number e p + c. Slow, since nobody waits for it.
+    private void Show(Pass pass, LadderProbe probe, float* x, int stride)
+    {
+        var depth = _constants.Depth;
+        var a = new float[depth * stride];
+        var z = new float[stride];
+        var evaluate = LadderLine.With(pass.Kernels, _constants);
+        for (var row = 0; row < pass.Rows; row++, x += stride)
+        {
+            var (input, position, clipped) = ((nint)x, pass.Position(row), 0);
+            for (var ensemble = 0; ensemble < 2; ensemble++)
+            {
+                for (var i = 0; i < depth * stride; i++)
+                {
+                    a[i] = Weight(i / stride, ensemble, position) * x[i % stride];
+                }
+
+                evaluate(a, stride, z);
+                var (low, high) = Range(ensemble, position);
+                clipped += z.Take(_width).Count(value => value < low || value > high);
+            }
+
+            probe.Add(2 * _width, depth, clipped, ladder =>
+            {
+                var (ensemble, channel) = (ladder / _width, ladder % _width);
+                var (low, high) = Range(ensemble, position);
+                var slopes = Enumerable.Range(0, depth).Select(k => Weight(k, ensemble, position) * ((float*)input)[channel]).ToArray();
+                return new LadderLine(evaluate, slopes, new float[depth], low, high);
+            });
+        }
+    }
+
+    // Level 0 is the linear part.
+    private float Weight(int level, int ensemble, int position) => ((float*)_levels[level + 1])[((nint)ensemble * _contextLength) + position];
+
+    private (float Low, float High) Range(int ensemble, int position) =>
+        _low == null ? (float.NegativeInfinity, float.PositiveInfinity) : (_low[(2 * position) + ensemble], _high[(2 * position) + ensemble]);
 
     // U_2[i, j] stands at [j, i + 1]; here row i follows row i - 1.
     private float* Transposed(WeightReader weights)

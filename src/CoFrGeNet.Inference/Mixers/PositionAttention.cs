@@ -83,6 +83,7 @@ internal sealed unsafe class PositionAttention : TokenMixer
 
         pass.Multiply(x, stride);
         pass.ForRows(_queryRow);
+        _ladders?.Look(pass, _denominators);
         pass.Attend(
             new AttentionCall
             {

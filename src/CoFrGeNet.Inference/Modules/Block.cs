@@ -1,4 +1,5 @@
 using CoFrGeNet.Configuration;
+using CoFrGeNet.ContinuedFractions;
 
 namespace CoFrGeNet.Inference;
 
@@ -44,9 +45,19 @@ internal sealed unsafe class Block
         _residual = residual;
         _stride = stride;
         pass.ForRows(_mixerNormRow);
+        Show(LadderUse.Mixer);
         Mixer.Forward(pass, normed, residual, stride);
         pass.ForRows(_feedForwardNormRow);
+        Show(LadderUse.FeedForward);
         _feedForward.Forward(pass, normed, residual, stride);
+    }
+
+    private void Show(string part)
+    {
+        if (_pass.Probe is { } probe)
+        {
+            probe.Part = part;
+        }
     }
 
     private void Apply(Norm norm, int row) => norm.Apply(_pass.Kernels, _residual + ((nint)row * _stride), _normed + ((nint)row * _stride));

@@ -29,14 +29,15 @@ internal static class LaddersApi
     {
         var (request, inspection, tokens) = await ReadAsync(context, models, options).ConfigureAwait(false);
         var scales = Enumerable.Range(0, Points).Select(i => (i * 2 * Widest / (Points - 1)) - Widest).ToArray();
+        var place = new LadderPlace(request.Layer ?? 0, request.Part ?? LadderUse.FeedForward, request.Ladder ?? 0);
         LadderCurve curve;
         try
         {
-            curve = await Task.Run(() => inspection.InspectLadder(tokens, request.Layer ?? 0, request.Ladder ?? 0, scales), context.RequestAborted).ConfigureAwait(false);
+            curve = await Task.Run(() => inspection.InspectLadder(tokens, place, scales), context.RequestAborted).ConfigureAwait(false);
         }
         catch (ArgumentOutOfRangeException)
         {
-            throw ApiException.Invalid("ladder", $"There is no ladder {request.Ladder ?? 0} in layer {request.Layer ?? 0}; POST /v1/ladders lists them.");
+            throw ApiException.Invalid("ladder", $"There is no ladder {place.Ladder} in layer {place.Layer}, {place.Part}; POST /v1/ladders lists them.");
         }
 
         await Results.Json(

@@ -11,7 +11,7 @@ export async function showLadders(model, prompt) {
   $('ladders').hidden = !model.ladders;
   if (!model.ladders) return;
   const layers = (await post('/v1/ladders', { model: model.id, prompt })).layers;
-  shown = { model, prompt, layers, at: layers.find(layer => shown && layer.index === layers[shown.at]?.index) ? shown.at : 0 };
+  shown = { model, prompt, layers, at: shown && shown.at < layers.length ? shown.at : 0 };
   $('layers').replaceChildren(...layers.map(bar));
   $('ladder').onchange = drawLadder;
   await drawLadder();
@@ -37,8 +37,8 @@ async function drawLadder() {
   $('ladder').max = layer.ladders;
   const ladder = Math.min(Math.max(1, Number($('ladder').value) || 1), layer.ladders);
   $('ladder').value = ladder;
-  $('ladder-facts').textContent = `of ${layer.ladders} in layer ${layer.index + 1}, depth ${layer.depth}`;
-  const curve = await post('/v1/ladders/curve', { model: shown.model.id, prompt: shown.prompt, layer: layer.index, ladder: ladder - 1 });
+  $('ladder-facts').textContent = `of ${layer.ladders} in layer ${layer.index + 1}, ${layer.part}, depth ${layer.depth}`;
+  const curve = await post('/v1/ladders/curve', { model: shown.model.id, prompt: shown.prompt, layer: layer.index, part: layer.part, ladder: ladder - 1 });
   $('plot').replaceChildren(plot(curve), node('figcaption', '', 'The ladder’s output when its input at the last token is scaled by t; the dot is the input itself (t = 1)'
     + (curve.low !== null ? ', the band the range seen in training.' : '.')));
 }

@@ -10,22 +10,33 @@ public interface ILadderInspection
 
     /// <summary>One ladder as a function of how far its input at the last token is scaled: a_k(t) = t a_k + b_k.</summary>
     /// <param name="tokens">The text's ids.</param>
-    /// <param name="layer">The layer, from 0; one of <see cref="InspectLadders"/>.</param>
-    /// <param name="ladder">The ladder in it, from 0.</param>
+    /// <param name="place">Which ladder: layer and part are those of one of <see cref="InspectLadders"/>.</param>
     /// <param name="scales">The scales t.</param>
-    /// <exception cref="ArgumentOutOfRangeException">There is no such layer or ladder.</exception>
-    public LadderCurve InspectLadder(ReadOnlyMemory<int> tokens, int layer, int ladder, ReadOnlySpan<float> scales);
+    /// <exception cref="ArgumentOutOfRangeException">There is no such ladder.</exception>
+    public LadderCurve InspectLadder(ReadOnlyMemory<int> tokens, LadderPlace place, ReadOnlySpan<float> scales);
 }
 
-/// <summary>What a text does with the ladders of a layer.</summary>
+/// <summary>Where a ladder is.</summary>
 /// <param name="Layer">The layer, from 0.</param>
-/// <param name="Part">Where in the layer they are: <c>feed-forward</c>.</param>
+/// <param name="Part">The part of the layer, <see cref="LadderUse.Mixer"/> or <see cref="LadderUse.FeedForward"/>.</param>
+/// <param name="Ladder">Its number in the part, from 0.</param>
+public sealed record LadderPlace(int Layer, string Part, int Ladder);
+
+/// <summary>What a text does with the ladders of a part of a layer.</summary>
+/// <param name="Layer">The layer, from 0.</param>
+/// <param name="Part">Where in the layer they are: <see cref="Mixer"/> or <see cref="FeedForward"/>.</param>
 /// <param name="Ladders">How many there are.</param>
 /// <param name="Depth">Their depth d.</param>
 /// <param name="Outputs">Outputs in the text: ladders times tokens.</param>
 /// <param name="Clipped">How many of them lay outside the range seen in training, and were clipped to it.</param>
 public sealed record LadderUse(int Layer, string Part, int Ladders, int Depth, long Outputs, long Clipped)
 {
+    /// <summary>Ladders of the mixer: of CAttnM one head after the other, of CAttnU its two ensembles with a ladder for each channel.</summary>
+    public const string Mixer = "mixer";
+
+    /// <summary>Ladders of the feed-forward.</summary>
+    public const string FeedForward = "feed-forward";
+
     /// <summary>Share of the outputs that were clipped.</summary>
     public double ClippedShare => Outputs == 0 ? 0 : (double)Clipped / Outputs;
 }
