@@ -34,7 +34,7 @@ public sealed class CompletionsClient
     public async Task<CompletionResponse> CompleteAsync(CompletionRequest request, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(request);
-        using var response = await SendAsync(request with { Stream = null }, cancellationToken).ConfigureAwait(false);
+        using var response = await SendAsync(request with { Stream = null, StreamOptions = null }, cancellationToken).ConfigureAwait(false);
         return await ReadAsync(response, WireJson.Default.CompletionResponse, cancellationToken).ConfigureAwait(false);
     }
 

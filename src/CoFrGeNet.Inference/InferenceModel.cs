@@ -124,6 +124,9 @@ public sealed class InferenceModel : ILanguageModel, ILadderInspection, IDisposa
     }
 
     /// <inheritdoc/>
+    public bool HasLadders => Config.Layers.Any(layer => layer.Mixer is CAttnMConfig or CAttnUConfig || layer.FeedForward is CffnConfig);
+
+    /// <inheritdoc/>
     public IReadOnlyList<LadderUse> InspectLadders(ReadOnlyMemory<int> tokens) => Look(tokens, new LadderProbe()).Uses;
 
     /// <inheritdoc/>

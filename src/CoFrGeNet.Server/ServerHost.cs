@@ -8,6 +8,9 @@ namespace CoFrGeNet.Server;
 /// <summary>Puts the server together.</summary>
 public static class ServerHost
 {
+    /// <summary>Where the description of the API lies.</summary>
+    internal const string DescriptionPath = "/openapi.json";
+
     /// <summary>Creates a server; start it with <see cref="WebApplication.StartAsync"/>.</summary>
     /// <param name="options">How it listens and what it allows; checked already.</param>
     /// <param name="models">What it serves, one or more; the server does not dispose them.</param>
@@ -27,9 +30,10 @@ public static class ServerHost
         var app = builder.Build();
         app.UseMiddleware<RequestLogMiddleware>();
         app.UseMiddleware<ErrorMiddleware>();
-        app.UseMiddleware<GuardMiddleware>();
         app.UseRouting();
+        // Before the guard, so that a page of an allowed origin can read a refusal.
         app.UseCors();
+        app.UseMiddleware<GuardMiddleware>();
         CompletionsApi.Map(app);
         ChatApi.Map(app);
         ModelsApi.Map(app);
@@ -37,7 +41,7 @@ public static class ServerHost
         LaddersApi.Map(app);
         HealthApi.Map(app);
         PageApi.Map(app);
-        app.MapOpenApi("/openapi.json");
+        app.MapOpenApi(DescriptionPath);
         app.MapPrometheusScrapingEndpoint("/metrics");
         StopGently(app, options);
         return app;
@@ -78,7 +82,9 @@ public static class ServerHost
             .AddFilter("Microsoft.AspNetCore", LogLevel.Warning)
             // Broken streams are broken on purpose, and told of elsewhere.
             .AddFilter("Microsoft.AspNetCore.Server.Kestrel", LogLevel.Critical)
-            .AddFilter("Microsoft.Hosting.Lifetime", LogLevel.Warning);
+            .AddFilter("Microsoft.Hosting.Lifetime", LogLevel.Warning)
+            // An address that cannot be listened on is told by whoever starts the server.
+            .AddFilter("Microsoft.Extensions.Hosting", LogLevel.None);
         // Standard output is the tool's.
         if (options.JsonLog)
         {
@@ -93,11 +99,12 @@ public static class ServerHost
     private static void AddServices(IServiceCollection services, ServerOptions options, IReadOnlyList<ServedModel> models)
     {
         services.AddRoutingCore();
-        services.AddCors(cors => cors.AddDefaultPolicy(policy => policy.WithOrigins([.. options.CorsOrigins]).AllowAnyHeader().AllowAnyMethod()));
-        services.AddOpenApi();
+        services.AddCors(cors => cors.AddDefaultPolicy(policy => policy.WithOrigins([.. options.CorsOrigins]).AllowAnyHeader().AllowAnyMethod().WithExposedHeaders(RequestLogMiddleware.Header, "Retry-After")));
+        services.AddOpenApi(api => ApiDescription.Complete(api, options));
         services.ConfigureHttpJsonOptions(json =>
         {
             json.SerializerOptions.PropertyNamingPolicy = System.Text.Json.JsonNamingPolicy.SnakeCaseLower;
+            json.SerializerOptions.NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.Strict;
             json.SerializerOptions.TypeInfoResolverChain.Insert(0, WireJson.Default);
         });
         services.AddSingleton(options);

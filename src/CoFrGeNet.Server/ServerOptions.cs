@@ -21,6 +21,9 @@ public sealed record ServerOptions
     /// <summary>Origins whose pages may call the API from a browser, for example <c>https://example.org</c>.</summary>
     public IReadOnlyList<string> CorsOrigins { get; init; } = [];
 
+    /// <summary>Names other than localhost under which a server for this machine alone is called, by a proxy before it for example.</summary>
+    public IReadOnlyList<string> PublicNames { get; init; } = [];
+
     /// <summary>Most sequences of one model that are computed at once.</summary>
     public int Slots { get; init; } = 64;
 
@@ -92,6 +95,11 @@ public sealed record ServerOptions
         foreach (var origin in CorsOrigins)
         {
             at.That(Uri.TryCreate(origin, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https" && uri.GetLeftPart(UriPartial.Authority) == origin, "corsOrigin", $"'{origin}'", "a scheme, a host and perhaps a port, such as https://example.org");
+        }
+
+        foreach (var name in PublicNames)
+        {
+            at.That(Uri.CheckHostName(name) != UriHostNameType.Unknown, "publicName", $"'{name}'", "a host's name without a scheme and a port, such as llm.example.org");
         }
 
         return IsLoopback || ApiKeys.Count > 0 || AllowPublic

@@ -26,6 +26,7 @@ public sealed class LadderInspectionTests : IDisposable
             .SelectMany(layer => new[] { new LadderUse(layer, LadderUse.Mixer, mixers, mixerDepth, mixers * 30L, 0), new LadderUse(layer, LadderUse.FeedForward, feedForwards, 3, feedForwards * 30L, 0) })
             .Where(use => use.Ladders > 0);
         Assert.Equal(expected, model.InspectLadders(TinyModel.Tokens(30, 1)));
+        Assert.Equal(expected.Any(), model.HasLadders);
     }
 
     [Theory]

@@ -10,7 +10,8 @@ public class ErrorsWireTests
     [InlineData("""{"prompt":"x","model":"gpt-9"}""", 404, """{"error":{"message":"There is no model 'gpt-9'; allowed are fake.","type":"invalid_request_error","param":"model","code":"model_not_found"}}""")]
     [InlineData("""{"model":"fake"}""", 400, """{"error":{"message":"The member 'prompt' is missing or empty.","type":"invalid_request_error","param":"prompt","code":null}}""")]
     [InlineData("""{"prompt":[1,"a"]}""", 400, """{"error":{"message":"The member 'prompt' has a value of the wrong kind: prompt must be a text, a list of texts, a list of token ids, or a list of lists of token ids.","type":"invalid_request_error","param":"prompt","code":null}}""")]
-    [InlineData("""{"prompt":"x","max_tokens":"many"}""", 400, """{"error":{"message":"The member 'max_tokens' has a value of the wrong kind.","type":"invalid_request_error","param":"max_tokens","code":null}}""")]
+    [InlineData("""{"prompt":"x","repetition_penalty":1e-39}""", 400, """{"error":{"message":"repetition_penalty is 1E-39; allowed is 0.01 to 100.","type":"invalid_request_error","param":"repetition_penalty","code":null}}""")]
+    [InlineData("""{"prompt":"x","max_tokens":"many"}""", 400, """{"error":{"message":"The member 'max_tokens' has a value of the wrong kind or out of range.","type":"invalid_request_error","param":"max_tokens","code":null}}""")]
     [InlineData("""{"prompt":"x","temperature":-1}""", 400, """{"error":{"message":"temperature is -1; allowed is 0 (greedy) or more.","type":"invalid_request_error","param":"temperature","code":null}}""")]
     [InlineData("""{"prompt":"x","frequency_penalty":3}""", 400, """{"error":{"message":"frequency_penalty is 3; allowed are -2 to 2.","type":"invalid_request_error","param":"frequency_penalty","code":null}}""")]
     [InlineData("""{"prompt":"x","stop_token_ids":[257]}""", 400, """{"error":{"message":"stop_token_ids is 257; allowed is 0 to 256.","type":"invalid_request_error","param":"stop_token_ids","code":null}}""")]
@@ -94,6 +95,44 @@ public class ErrorsWireTests
         Assert.Contains("""data: {"error":{"message":"The server made a mistake""", seen.ToString());
         Assert.DoesNotContain("[DONE]", seen.ToString());
         await TestServer.UntilAsync(() => model.OpenSequences == 0 && server.Models.All[0].Scheduler.Running == 0, "the slot was not given back");
+    }
+
+    [Fact]
+    public async Task What_the_next_pass_takes_does_not_count_as_waiting()
+    {
+        var model = FakeModel.Babbling();
+        model.PassTime = TimeSpan.FromMilliseconds(20);
+        await using var server = await TestServer.StartAsync(model, options => options with { Slots = 8, QueueLimit = 2 });
+        var answers = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => server.PostAsync("v1/completions", """{"prompt":"x","max_tokens":3}""")));
+        Assert.All(answers, answer => Assert.Equal(HttpStatusCode.OK, answer.Status));
+    }
+
+    [Fact]
+    public async Task A_default_length_bows_to_the_servers_limit()
+    {
+        await using var server = await TestServer.StartAsync(FakeModel.Babbling(), options => options with { MaxTokens = 5 });
+        var (status, body, _) = await server.PostAsync("v1/completions", """{"prompt":"x","ignore_eos":true}""");
+        Assert.Equal(HttpStatusCode.OK, status);
+        Assert.Equal(5, (int)body["usage"]!["completion_tokens"]!);
+    }
+
+    [Fact]
+    public async Task Looking_at_ladders_takes_turns_with_streams_and_has_limits()
+    {
+        var model = new FakeLadderModel();
+        await using var server = await TestServer.StartAsync([TestServer.Served("fake", model)], options => options with { RequestSeconds = 2 });
+        // The first holds the model's thread until it may go on; sixteen wait; the next are sent away, and so is who waits too long.
+        model.Hold();
+        var looks = Enumerable.Range(0, 20).Select(_ => server.PostAsync("v1/ladders", """{"prompt":"abc"}""")).ToArray();
+        var answers = await Task.WhenAll(looks.Select(async look => (await look).Status));
+        Assert.Contains(HttpStatusCode.TooManyRequests, answers);
+        Assert.Contains(HttpStatusCode.GatewayTimeout, answers);
+        Assert.All(answers, status => Assert.True(status is HttpStatusCode.TooManyRequests or HttpStatusCode.GatewayTimeout, $"{status}"));
+        model.Release();
+        Assert.Equal(HttpStatusCode.OK, (await server.PostAsync("v1/ladders", """{"prompt":"abc"}""")).Status);
+        // Those that nobody waited for were not computed.
+        Assert.Equal(2, model.Looks);
+        Assert.False(model.Overlapped);
     }
 
     [Fact]

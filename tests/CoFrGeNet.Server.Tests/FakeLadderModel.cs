@@ -7,6 +7,7 @@ namespace CoFrGeNet.Server.Tests;
 internal sealed class FakeLadderModel : ILanguageModel, ILadderInspection
 {
     private readonly FakeModel _model = FakeModel.Babbling();
+    private volatile bool _isHeld;
 
     public int VocabularySize => _model.VocabularySize;
 
@@ -16,7 +17,32 @@ internal sealed class FakeLadderModel : ILanguageModel, ILadderInspection
 
     public IDecodingSession StartSession() => _model.StartSession();
 
-    public IReadOnlyList<LadderUse> InspectLadders(ReadOnlyMemory<int> tokens) => [.. Enumerable.Range(0, 3).Select(layer => new LadderUse(layer, LadderUse.FeedForward, 7, 2, 400, layer * 100))];
+    public bool HasLadders => true;
+
+    /// <summary>Whether two passes ever overlapped.</summary>
+    public bool Overlapped => _model.Overlapped;
+
+    /// <summary>How often it was looked at.</summary>
+    public int Looks { get; private set; }
+
+    /// <summary>Lets those who look wait.</summary>
+    public void Hold() => _isHeld = true;
+
+    /// <summary>Lets them go on.</summary>
+    public void Release() => _isHeld = false;
+
+    public IReadOnlyList<LadderUse> InspectLadders(ReadOnlyMemory<int> tokens)
+    {
+        Looks++;
+        while (_isHeld)
+        {
+            Thread.Sleep(1);
+        }
+
+        return Uses();
+    }
+
+    private static LadderUse[] Uses() => [.. Enumerable.Range(0, 3).Select(layer => new LadderUse(layer, LadderUse.FeedForward, 7, 2, 400, layer * 100))];
 
     public LadderCurve InspectLadder(ReadOnlyMemory<int> tokens, LadderPlace place, ReadOnlySpan<float> scales)
     {

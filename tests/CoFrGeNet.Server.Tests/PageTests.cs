@@ -78,6 +78,23 @@ public sealed class PageTests : IClassFixture<PageBrowser>
     }
 
     [Fact]
+    public async Task A_wrong_option_is_shown_where_it_can_be_mended()
+    {
+        await using var server = await TestServer.StartAsync(FakeModel.Babbling());
+        await using var view = await OpenAsync(server);
+        await view.Page.Locator("summary").ClickAsync();
+        await view.Page.Locator("#tokens").FillAsync("5000");
+        await view.Page.Locator("#temperature").FillAsync("0.85");
+        await view.Page.Locator("summary").ClickAsync();
+        await view.Page.Locator("#run").ClickAsync();
+        await Assertions.Expect(view.Page.Locator("#tokens")).ToBeFocusedAsync();
+        await Assertions.Expect(view.Page.Locator("article")).ToHaveCountAsync(0);
+        await view.Page.Locator("#tokens").FillAsync("5");
+        await RunAsync(view.Page);
+        await Assertions.Expect(view.Page.Locator("#message")).ToBeHiddenAsync();
+    }
+
+    [Fact]
     public async Task Ladders_are_shown_layer_by_layer_and_one_as_a_plot()
     {
         await using var server = await TestServer.StartAsync([TestServer.Served("fake", new FakeLadderModel())]);
@@ -117,7 +134,9 @@ public sealed class PageTests : IClassFixture<PageBrowser>
         await using var server = await TestServer.StartAsync(FakeModel.Babbling(60), options => options with { ApiKeys = ["the-right-key"] });
         await using var view = await OpenAsync(server, allowsErrors: true);
         await Assertions.Expect(view.Page.Locator("#message")).ToContainTextAsync("The API key is missing");
-        await view.Page.Locator("summary").ClickAsync();
+        // A click says so again, instead of failing over what is not there.
+        await view.Page.Locator("#run").ClickAsync();
+        await Assertions.Expect(view.Page.Locator("#message")).ToContainTextAsync("The API key is missing");
         await view.Page.Locator("#key").FillAsync("the-right-key");
         await view.Page.Locator("#key").BlurAsync();
         await Assertions.Expect(view.Page.Locator("#message")).ToBeHiddenAsync();

@@ -62,6 +62,11 @@ public class ServiceWireTests
         Assert.Contains("\"/v1/completions\"", document);
         Assert.Contains("\"max_tokens\"", document);
         Assert.Contains("\"stream_options\"", document);
+        var request = System.Text.Json.Nodes.JsonNode.Parse(document)!["components"]!["schemas"]!["CompletionRequest"]!["properties"]!;
+        // Numbers are numbers, as the server takes them, and a prompt has four forms.
+        Assert.DoesNotContain("string", request["max_tokens"]!.ToJsonString());
+        Assert.Equal(4, System.Text.Json.Nodes.JsonNode.Parse(document)!["components"]!["schemas"]!["PromptInput"]!["anyOf"]!.AsArray().Count);
+        Assert.Equal("CoFrGeNet", (string)System.Text.Json.Nodes.JsonNode.Parse(document)!["info"]!["title"]!);
     }
 
     [Fact]
@@ -76,7 +81,7 @@ public class ServiceWireTests
             return response.StatusCode;
         }
 
-        foreach (var path in new[] { "v1/models", "tokenizer_info", "metrics", "openapi.json", "nowhere" })
+        foreach (var path in new[] { "v1/models", "tokenizer_info", "metrics", "nowhere" })
         {
             Assert.Equal(HttpStatusCode.Unauthorized, await Get(path, null));
             Assert.Equal(HttpStatusCode.Unauthorized, await Get(path, "first-kez"));
@@ -87,6 +92,7 @@ public class ServiceWireTests
         Assert.Equal(HttpStatusCode.OK, await Get("v1/models", "second-key"));
         Assert.Equal(HttpStatusCode.OK, await Get("health", null));
         Assert.Equal(HttpStatusCode.OK, await Get("v1/health", null));
+        Assert.Equal(HttpStatusCode.OK, await Get("openapi.json", null));
         Assert.Equal(HttpStatusCode.OK, await Get("", null));
         var (_, body, _) = await server.PostAsync("v1/completions", "{}");
         Assert.Equal(
@@ -113,9 +119,12 @@ public class ServiceWireTests
     [InlineData("https://good.example", null, HttpStatusCode.OK)]
     [InlineData(null, "evil.example", HttpStatusCode.Forbidden)]
     [InlineData(null, "localhost", HttpStatusCode.OK)]
+    [InlineData(null, "llm.example.org", HttpStatusCode.OK)]
+    [InlineData("https://llm.example.org", "llm.example.org", HttpStatusCode.OK)]
+    [InlineData("https://evil.example", "llm.example.org", HttpStatusCode.Forbidden)]
     public async Task Foreign_pages_and_foreign_names_are_refused(string? origin, string? host, HttpStatusCode expected)
     {
-        await using var server = await TestServer.StartAsync(FakeModel.Babbling(), options => options with { CorsOrigins = ["https://good.example"] });
+        await using var server = await TestServer.StartAsync(FakeModel.Babbling(), options => options with { CorsOrigins = ["https://good.example"], PublicNames = ["llm.example.org"] });
         using var request = new HttpRequestMessage(HttpMethod.Get, "v1/models");
         request.Headers.Host = host;
         if (origin is not null)
@@ -126,6 +135,40 @@ public class ServiceWireTests
         using var response = await server.Http.SendAsync(request, TestServer.Cancel);
         Assert.Equal(expected, response.StatusCode);
         Assert.Equal(origin == "https://good.example" ? [origin] : [], response.Headers.TryGetValues("Access-Control-Allow-Origin", out var allowed) ? allowed : []);
+    }
+
+    [Fact]
+    public async Task A_page_of_an_allowed_origin_can_read_a_refusal_and_its_id()
+    {
+        await using var server = await TestServer.StartAsync(FakeModel.Babbling(), options => options with { CorsOrigins = ["https://good.example"], ApiKeys = ["the-right-key"] });
+        using var request = new HttpRequestMessage(HttpMethod.Get, "v1/models");
+        request.Headers.Add("Origin", "https://good.example");
+        using var response = await server.Http.SendAsync(request, TestServer.Cancel);
+        Assert.Equal(HttpStatusCode.Unauthorized, response.StatusCode);
+        Assert.Equal("https://good.example", response.Headers.GetValues("Access-Control-Allow-Origin").Single());
+        Assert.Contains("x-request-id", response.Headers.GetValues("Access-Control-Expose-Headers").Single());
+    }
+
+    [Theory]
+    [InlineData("health")]
+    [InlineData("v1/models")]
+    [InlineData("")]
+    public async Task Load_balancers_may_ask_with_HEAD(string path)
+    {
+        await using var server = await TestServer.StartAsync(FakeModel.Babbling());
+        using var request = new HttpRequestMessage(HttpMethod.Head, path);
+        using var response = await server.Http.SendAsync(request, TestServer.Cancel);
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        Assert.Empty(await response.Content.ReadAsByteArrayAsync(TestServer.Cancel));
+    }
+
+    [Theory]
+    [InlineData("v1/models/org/name")]
+    [InlineData("v1/models/org%2Fname")]
+    public async Task A_models_name_may_have_a_slash(string path)
+    {
+        await using var server = await TestServer.StartAsync([TestServer.Served("org/name", FakeModel.Babbling())]);
+        Assert.Contains("\"id\":\"org/name\"", await GetAsync(server, path));
     }
 
     [Fact]

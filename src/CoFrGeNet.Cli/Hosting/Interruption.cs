@@ -58,7 +58,7 @@ internal sealed partial class Interruption : IDisposable
             EndNow();
         }
 
-        _error.WriteLine("\nstopping as soon as everything is saved; once more stops at once");
+        _error.WriteLine("\nstopping in an orderly way; once more stops at once");
         _stop.Cancel();
     }
 

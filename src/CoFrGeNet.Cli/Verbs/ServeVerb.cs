@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Net.Sockets;
 using System.Text.Json;
 using CoFrGeNet.Accounting;
 using CoFrGeNet.Configuration;
@@ -23,6 +24,7 @@ internal sealed class ServeVerb : Verb
     private readonly Option<string?> _apiKeyFile = VariableOption.Create<string?>("--api-key-file", $"File of keys, one a line; clients must send one of them ({KeyVariable} holds a key itself)", "FILE", null);
     private readonly Option<bool> _allowPublic = VariableOption.Create("--allow-public", "Let everybody in who reaches the address, without a key", null, Defaults.AllowPublic);
     private readonly Option<string[]> _corsOrigin = VariableOption.CreateList("--cors-origin", "Origin whose pages may call the API, such as https://example.org; may be given several times", "ORIGIN");
+    private readonly Option<string[]> _publicName = VariableOption.CreateList("--public-name", "Name other than localhost that a proxy on this machine calls the server by; may be given several times", "NAME");
     private readonly Option<int> _slots = VariableOption.Create("--slots", "Most sequences of a model that are computed at once", "N", Defaults.Slots);
     private readonly Option<int> _queueLimit = VariableOption.Create("--queue-limit", "Most requests of a model that wait", "N", Defaults.QueueLimit);
     private readonly Option<int> _maxChoices = VariableOption.Create("--max-choices", "Most prompts times choices of a request", "N", Defaults.MaxChoices);
@@ -45,14 +47,14 @@ internal sealed class ServeVerb : Verb
     public ServeVerb(ToolConsole console)
         : base("serve", "Serve models to any OpenAI client, and a page to try and compare them", console) =>
         Accept([
-            _model, _host, _port, _apiKeyFile, _allowPublic, _corsOrigin, _slots, _queueLimit, _maxChoices, _maxPromptTokens, _maxTokens, _maxLogprobs, _maxBodyBytes, _maxConnections,
+            _model, _host, _port, _apiKeyFile, _allowPublic, _corsOrigin, _publicName, _slots, _queueLimit, _maxChoices, _maxPromptTokens, _maxTokens, _maxLogprobs, _maxBodyBytes, _maxConnections,
             _requestSeconds, _receiveSeconds, _shutdownSeconds, _jsonLog, _quiet, _engine, _cacheMb, .. _torch.Options
         ]);
 
     /// <inheritdoc/>
     protected override int Run(ParseResult arguments)
     {
-        var options = Settings(arguments).Validate(new ConfigCheck(member => "--" + JsonNamingPolicy.KebabCaseLower.ConvertName(member)));
+        var options = Settings(arguments).Validate(new ConfigCheck(member => member == "apiKey" ? $"{KeyVariable} or a line of --api-key-file" : "--" + JsonNamingPolicy.KebabCaseLower.ConvertName(member)));
         var folders = (arguments.GetValue(_model) ?? []).Select(Named).ToArray();
         foreach (var (_, folder) in folders)
         {
@@ -116,7 +118,15 @@ internal sealed class ServeVerb : Verb
     private async Task<int> ServeAsync(ServerOptions options, IReadOnlyList<ServedModel> models, bool json)
     {
         await using var server = ServerHost.Create(options, models);
-        await server.StartAsync(CancellationToken.None).ConfigureAwait(false);
+        try
+        {
+            await server.StartAsync(CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (Exception error) when (error is IOException or SocketException)
+        {
+            throw new UserErrorException($"--host {options.Host} --port {options.Port} cannot be listened on: {(error.InnerException ?? error).Message}. Another server may run there; --port 0 takes any free one.", error);
+        }
+
         var address = server.Urls.First();
         if (json)
         {
@@ -138,6 +148,7 @@ internal sealed class ServeVerb : Verb
         ApiKeys = Keys(arguments.GetValue(_apiKeyFile)),
         AllowPublic = arguments.GetValue(_allowPublic),
         CorsOrigins = arguments.GetValue(_corsOrigin) ?? [],
+        PublicNames = arguments.GetValue(_publicName) ?? [],
         Slots = arguments.GetValue(_slots),
         QueueLimit = arguments.GetValue(_queueLimit),
         MaxChoices = arguments.GetValue(_maxChoices),
@@ -156,12 +167,20 @@ internal sealed class ServeVerb : Verb
     // Not an option of its own: a command line is seen by every user of the machine.
     private static string[] Keys(string? file)
     {
-        IEnumerable<string> keys = Environment.GetEnvironmentVariable(KeyVariable) is { Length: > 0 } key ? [key] : [];
+        var key = Environment.GetEnvironmentVariable(KeyVariable)?.Trim();
+        if (key is { Length: 0 })
+        {
+            // Whoever sets it wants a key to be asked for.
+            throw new UserErrorException($"{KeyVariable} is set and empty; give it a key, or unset it.");
+        }
+
+        string[] own = key is null ? [] : [key];
+        string[] lines = [];
         if (file is not null)
         {
             try
             {
-                keys = keys.Concat(File.ReadAllLines(file));
+                lines = [.. File.ReadAllLines(file).Select(line => line.Trim()).Where(line => line.Length > 0 && line[0] != '#')];
             }
             catch (Exception error) when (error is IOException or UnauthorizedAccessException)
             {
@@ -169,8 +188,7 @@ internal sealed class ServeVerb : Verb
             }
         }
 
-        string[] all = [.. keys.Select(line => line.Trim()).Where(line => line.Length > 0 && line[0] != '#')];
-        return file is null || all.Length > 0 ? all : throw new UserErrorException($"--api-key-file {file} holds no key; write one a line.");
+        return file is null || lines.Length > 0 ? [.. own, .. lines] : throw new UserErrorException($"--api-key-file {file} holds no key; write one a line.");
     }
 
     // RUN/final is called RUN: "final" names every run's model.

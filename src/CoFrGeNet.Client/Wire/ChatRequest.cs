@@ -76,6 +76,12 @@ public sealed record ChatRequest : ISamplingRequest
     /// <summary>Functions that the model may call; these models call none, so a list that is not empty is refused.</summary>
     public IReadOnlyList<JsonElement>? Tools { get; init; }
 
+    /// <summary>The same under its older name.</summary>
+    public IReadOnlyList<JsonElement>? Functions { get; init; }
+
+    /// <summary>Kinds of output; only <c>text</c> is allowed.</summary>
+    public IReadOnlyList<string>? Modalities { get; init; }
+
     /// <summary>The form of the answer; only <c>{"type":"text"}</c> is allowed.</summary>
     public ResponseFormat? ResponseFormat { get; init; }
 }
@@ -90,7 +96,7 @@ public sealed record ChatMessage
     /// <summary>Who speaks: <c>system</c>, <c>user</c>, <c>assistant</c> or another name that the model's template knows.</summary>
     public string? Role { get; init; }
 
-    /// <summary>What is said: a text, or a list of <c>{"type":"text","text":".."}</c>, which are joined.</summary>
+    /// <summary>What is said: a text, or a list of <c>{"type":"text","text":".."}</c>, which are joined; null is an assistant's silence.</summary>
     [JsonConverter(typeof(MessageContentConverter))]
     public string? Content { get; init; }
 }

@@ -13,7 +13,7 @@ public sealed record CompletionRequest : ISamplingRequest
     /// <summary>What is continued: a text, a list of texts, token ids, or a list of lists of token ids.</summary>
     public PromptInput? Prompt { get; init; }
 
-    /// <summary>Most tokens to generate for each choice; default 16. 0 generates nothing, of use with <see cref="Echo"/>.</summary>
+    /// <summary>Most tokens to generate for each choice; default 16. 0 generates nothing, of use with <c>echo</c>.</summary>
     public int? MaxTokens { get; init; }
 
     /// <summary>Divides the logits; default 1, 0 takes the most likely token.</summary>
@@ -25,7 +25,7 @@ public sealed record CompletionRequest : ISamplingRequest
     /// <summary>Choices for each prompt; default 1.</summary>
     public int? N { get; init; }
 
-    /// <summary>Generates so many and gives back the <see cref="N"/> with the highest log-probability a token; default N.</summary>
+    /// <summary>Generates so many and gives back the <c>n</c> with the highest log-probability a token; default n.</summary>
     public int? BestOf { get; init; }
 
     /// <summary>Whether the answer comes in pieces.</summary>

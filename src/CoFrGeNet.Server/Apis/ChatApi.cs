@@ -8,6 +8,7 @@ internal static class ChatApi
 {
     /// <summary>Adds the endpoint.</summary>
     public static void Map(IEndpointRouteBuilder routes) => routes.MapPost("/v1/chat/completions", HandleAsync)
+        .WithName("createChatCompletion")
         .WithSummary("Answers in a conversation")
         .Accepts<ChatRequest>("application/json", "*/*")
         .Produces<ChatResponse>()
@@ -28,7 +29,8 @@ internal static class ChatApi
         var messages = request.Messages is { Count: > 0 } given ? given : throw ApiException.Invalid("messages", "The member 'messages' is missing or empty.");
         for (var i = 0; i < messages.Count; i++)
         {
-            if (messages[i] is not { Role.Length: > 0 } || messages[i].Content is null)
+            // An assistant that called a function has said nothing.
+            if (messages[i] is not { Role.Length: > 0 } || (messages[i].Content is null && messages[i].Role != "assistant"))
             {
                 throw ApiException.Invalid("messages", $"Message {i} has no {(messages[i] is { Role.Length: > 0 } ? "content" : "role")}.");
             }
@@ -37,6 +39,16 @@ internal static class ChatApi
         if (request.Tools is { Count: > 0 })
         {
             throw ApiException.Invalid("tools", "These models call no functions; leave 'tools' out.");
+        }
+
+        if (request.Functions is { Count: > 0 })
+        {
+            throw ApiException.Invalid("functions", "These models call no functions; leave 'functions' out.");
+        }
+
+        if (request.Modalities?.FirstOrDefault(modality => modality != "text") is { } modality)
+        {
+            throw ApiException.Invalid("modalities", $"modalities names '{modality}'; allowed is text.");
         }
 
         if (request.ResponseFormat is { Type: not (null or "text") })
@@ -56,13 +68,17 @@ internal static class ChatApi
         var wanted = request.MaxCompletionTokens ?? request.MaxTokens;
         var maxTokens = wanted is { } limit
             ? SamplingParser.MaxTokens(limit, 1, options, request.MaxCompletionTokens is null ? "max_tokens" : "max_completion_tokens")
-            : Math.Min(options.MaxTokens ?? int.MaxValue, model.ContextLength + 1 - tokens.Length);
+            : Math.Min(options.MaxTokens ?? int.MaxValue, Room(model, tokens.Length));
         var sampling = SamplingParser.Parse(request, model, maxTokens, logprobs);
         sampling = sampling with { Stop = [.. sampling.Stop, .. template.Stop], StopIds = [.. sampling.StopIds, .. template.StopIds(model.Model.Tokenizer)] };
         return new PromptWork { Tokens = tokens, FirstChoice = 0, Choices = SamplingParser.Samplers(sampling, request.Seed, n) };
     }
 
+    // What context and cache leave for an answer.
+    private static int Room(ModelHost model, int prompt) =>
+        (int)Math.Max(1, Math.Min(model.ContextLength + 1 - prompt, (model.Model.CacheTokens ?? int.MaxValue) - prompt));
+
     // Without a limit on its length, whose error would not be that of the API.
     private static int[] Encode(IReadOnlyList<ChatMessage> messages, ModelHost model, ChatTemplate template) =>
-        new PromptEncoder(model.Model.Tokenizer, int.MaxValue).Encode(template.Render(messages.Select(message => new ChatTurn(message.Role!, message.Content!))));
+        new PromptEncoder(model.Model.Tokenizer, int.MaxValue).Encode(template.Render(messages.Select(message => new ChatTurn(message.Role!, message.Content ?? string.Empty))));
 }

@@ -10,6 +10,7 @@ internal static class CompletionsApi
 
     /// <summary>Adds the endpoint.</summary>
     public static void Map(IEndpointRouteBuilder routes) => routes.MapPost("/v1/completions", HandleAsync)
+        .WithName("createCompletion")
         .WithSummary("Continues prompts")
         .Accepts<CompletionRequest>("application/json", "*/*")
         .Produces<CompletionResponse>()
@@ -41,7 +42,7 @@ internal static class CompletionsApi
             throw ApiException.Invalid("best_of", bestOf < n ? $"best_of is {bestOf}; allowed is n ({n}) or more." : "best_of above n is not possible in a stream.");
         }
 
-        var maxTokens = SamplingParser.MaxTokens(request.MaxTokens ?? DefaultMaxTokens, 0, options, "max_tokens");
+        var maxTokens = SamplingParser.MaxTokens(request.MaxTokens ?? Math.Min(DefaultMaxTokens, options.MaxTokens ?? DefaultMaxTokens), 0, options, "max_tokens");
         // The best are chosen by their log-probabilities, so those are computed, but not shown unless asked for.
         var sampling = SamplingParser.Parse(request, model, Math.Max(1, maxTokens), bestOf > n ? logprobs ?? 0 : logprobs);
         var echo = request.Echo == true;

@@ -12,7 +12,7 @@ internal static class HealthApi
     {
         foreach (var path in Paths)
         {
-            routes.MapGet(path, Handle).WithSummary("Whether the server answers").Produces<HealthReport>();
+            routes.MapMethods(path, Methods.Reading, Handle).WithSummary("Whether the server answers").Produces<HealthReport>();
         }
     }
 

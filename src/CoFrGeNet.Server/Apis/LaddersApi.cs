@@ -12,14 +12,14 @@ internal static class LaddersApi
     /// <summary>Adds the endpoints.</summary>
     public static void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapPost("/v1/ladders", ReportAsync).WithSummary("Share of ladder outputs that a prompt clips, layer by layer").Accepts<LadderRequest>("application/json", "*/*").Produces<LadderReport>();
-        routes.MapPost("/v1/ladders/curve", CurveAsync).WithSummary("A ladder as a function").Accepts<LadderRequest>("application/json", "*/*").Produces<LadderCurveReport>();
+        routes.MapPost("/v1/ladders", ReportAsync).WithName("getLadders").WithSummary("Share of ladder outputs that a prompt clips, layer by layer").Accepts<LadderRequest>("application/json", "*/*").Produces<LadderReport>();
+        routes.MapPost("/v1/ladders/curve", CurveAsync).WithName("getLadderCurve").WithSummary("A ladder as a function").Accepts<LadderRequest>("application/json", "*/*").Produces<LadderCurveReport>();
     }
 
     private static async Task ReportAsync(HttpContext context, ModelDirectory models, ServerOptions options)
     {
-        var (_, inspection, tokens) = await ReadAsync(context, models, options).ConfigureAwait(false);
-        var layers = await Task.Run(() => inspection.InspectLadders(tokens), context.RequestAborted).ConfigureAwait(false);
+        var (_, host, inspection, tokens) = await ReadAsync(context, models, options).ConfigureAwait(false);
+        var layers = await LookAsync(context, options, host, tokens, () => inspection.InspectLadders(tokens)).ConfigureAwait(false);
         await Results.Json(
             new LadderReport([.. layers.Select(layer => new LadderLayer(layer.Layer, layer.Part, layer.Ladders, layer.Depth, layer.ClippedShare))]),
             ServerJson.Wire.LadderReport).ExecuteAsync(context).ConfigureAwait(false);
@@ -27,13 +27,13 @@ internal static class LaddersApi
 
     private static async Task CurveAsync(HttpContext context, ModelDirectory models, ServerOptions options)
     {
-        var (request, inspection, tokens) = await ReadAsync(context, models, options).ConfigureAwait(false);
+        var (request, host, inspection, tokens) = await ReadAsync(context, models, options).ConfigureAwait(false);
         var scales = Enumerable.Range(0, Points).Select(i => (i * 2 * Widest / (Points - 1)) - Widest).ToArray();
         var place = new LadderPlace(request.Layer ?? 0, request.Part ?? LadderUse.FeedForward, request.Ladder ?? 0);
         LadderCurve curve;
         try
         {
-            curve = await Task.Run(() => inspection.InspectLadder(tokens, place, scales), context.RequestAborted).ConfigureAwait(false);
+            curve = await LookAsync(context, options, host, tokens, () => inspection.InspectLadder(tokens, place, scales)).ConfigureAwait(false);
         }
         catch (ArgumentOutOfRangeException)
         {
@@ -45,12 +45,26 @@ internal static class LaddersApi
             ServerJson.Wire.LadderCurveReport).ExecuteAsync(context).ConfigureAwait(false);
     }
 
-    private static async Task<(LadderRequest Request, ILadderInspection Inspection, int[] Tokens)> ReadAsync(HttpContext context, ModelDirectory models, ServerOptions options)
+    // The pass is the model's, like any other: it takes its turn, within the time of a request.
+    private static async Task<T> LookAsync<T>(HttpContext context, ServerOptions options, ModelHost host, int[] tokens, Func<T> look)
+    {
+        using var deadline = new RequestDeadline(context, options);
+        try
+        {
+            return await host.Scheduler.LookAsync(tokens.Length, look, deadline.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException error)
+        {
+            throw deadline.Translate(error);
+        }
+    }
+
+    private static async Task<(LadderRequest Request, ModelHost Host, ILadderInspection Inspection, int[] Tokens)> ReadAsync(HttpContext context, ModelDirectory models, ServerOptions options)
     {
         var request = await RequestBody.ReadAsync(context, ServerJson.Wire.LadderRequest).ConfigureAwait(false);
         var model = models.FindOrFirst(request.Model);
-        var inspection = model.Model.Model as ILadderInspection ?? throw ApiException.Invalid("model", $"The ladders of '{model.Name}' cannot be looked at.");
+        var inspection = model.Model.Ladders ?? throw ApiException.Invalid("model", $"'{model.Name}' has no ladders that could be looked at.");
         var text = request.Prompt ?? throw ApiException.Invalid("prompt", "The member 'prompt' is missing.");
-        return (request, inspection, SamplingParser.Prompt(model.Encode(text, addsSpecialTokens: true), model, options, "prompt"));
+        return (request, model, inspection, SamplingParser.Prompt(model.Encode(text, addsSpecialTokens: true), model, options, "prompt"));
     }
 }

@@ -1,5 +1,4 @@
 using CoFrGeNet.Client;
-using CoFrGeNet.ContinuedFractions;
 
 namespace CoFrGeNet.Server;
 
@@ -9,10 +8,11 @@ internal static class ModelsApi
     /// <summary>Adds the endpoints.</summary>
     public static void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapGet("/v1/models", (ModelDirectory models) => Results.Json(new ModelList([.. models.All.Select(Entry)]), ServerJson.Wire.ModelList))
-            .WithSummary("Lists the models that are served").Produces<ModelList>();
-        routes.MapGet("/v1/models/{id}", (string id, ModelDirectory models) => Results.Json(Entry(models.Find(id)), ServerJson.Wire.ModelEntry))
-            .WithSummary("Describes a model").Produces<ModelEntry>().Produces<ErrorResponse>(StatusCodes.Status404NotFound);
+        routes.MapMethods("/v1/models", Methods.Reading, (ModelDirectory models) => Results.Json(new ModelList([.. models.All.Select(Entry)]), ServerJson.Wire.ModelList))
+            .WithName("listModels").WithSummary("Lists the models that are served").Produces<ModelList>();
+        // A name may have a slash in it; clients send it as it is or escaped.
+        routes.MapMethods("/v1/models/{**id}", Methods.Reading, (string id, ModelDirectory models) => Results.Json(Entry(models.Find(Uri.UnescapeDataString(id))), ServerJson.Wire.ModelEntry))
+            .WithName("getModel").WithSummary("Describes a model").Produces<ModelEntry>().Produces<ErrorResponse>(StatusCodes.Status404NotFound);
     }
 
     private static ModelEntry Entry(ModelHost host) => new()
@@ -21,6 +21,6 @@ internal static class ModelsApi
         Created = host.Model.Created.ToUnixTimeSeconds(),
         MaxModelLen = host.ContextLength,
         Parameters = host.Model.Parameters,
-        Ladders = host.Model.Model is ILadderInspection,
+        Ladders = host.Model.Ladders is not null,
     };
 }

@@ -21,8 +21,8 @@ internal static class PageApi
         var files = Assembly.GetExecutingAssembly().GetManifestResourceNames()
             .Where(name => name.StartsWith(Prefix, StringComparison.Ordinal))
             .ToDictionary(name => name[Prefix.Length..], Read, StringComparer.Ordinal);
-        routes.MapGet("/", () => File(files, "index.html")).ExcludeFromDescription();
-        routes.MapGet("/page/{name}", (string name) => File(files, name)).ExcludeFromDescription();
+        routes.MapMethods("/", Methods.Reading, () => File(files, "index.html")).ExcludeFromDescription();
+        routes.MapMethods("/page/{name}", Methods.Reading, (string name) => File(files, name)).ExcludeFromDescription();
         routes.MapGet("/favicon.ico", () => File(files, "icon.svg")).ExcludeFromDescription();
     }
 

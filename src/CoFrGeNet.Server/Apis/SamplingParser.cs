@@ -9,6 +9,10 @@ namespace CoFrGeNet.Server;
 /// <summary>Turns what a request says about drawing into <see cref="SamplingOptions"/>, and its mistakes into errors that name the member.</summary>
 internal static class SamplingParser
 {
+    // Each is looked for at each token; OpenAI takes 4, the evaluation harness sends some dozens.
+    private const int MostStops = 256;
+    private const int LongestStop = 1024;
+
     /// <summary>Reads the members that all requests share.</summary>
     /// <param name="request">The request.</param>
     /// <param name="model">The model.</param>
@@ -22,6 +26,11 @@ internal static class SamplingParser
         if (request.TopK is < -1)
         {
             throw ApiException.Invalid("top_k", $"top_k is {request.TopK}; allowed is 1 or more, and 0 or -1 for all tokens.");
+        }
+
+        if (request.Stop is { Count: > MostStops } || request.Stop?.Any(text => text is { Length: > LongestStop }) == true)
+        {
+            throw ApiException.Invalid("stop", $"stop has {request.Stop.Count} texts, the longest of {request.Stop.Max(text => text?.Length)} characters; allowed are {MostStops} texts of {LongestStop} characters.");
         }
 
         string? member = null;
@@ -83,6 +92,11 @@ internal static class SamplingParser
         if (count < 1)
         {
             throw ApiException.Invalid(member, $"{member} is {count}; allowed is 1 or more.");
+        }
+
+        if (prompts > options.MaxChoices)
+        {
+            throw ApiException.Invalid("prompt", $"{prompts} prompts are more than this server allows a request: {options.MaxChoices}.");
         }
 
         return (long)count * prompts <= options.MaxChoices

@@ -8,10 +8,10 @@ internal static class TokenizerApi
     /// <summary>Adds the endpoints.</summary>
     public static void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapPost("/tokenize", TokenizeAsync).WithSummary("Turns a text into token ids").Accepts<TokenizeRequest>("application/json", "*/*").Produces<TokenizeResponse>();
-        routes.MapPost("/detokenize", DetokenizeAsync).WithSummary("Turns token ids into a text").Accepts<DetokenizeRequest>("application/json", "*/*").Produces<DetokenizeResponse>();
+        routes.MapPost("/tokenize", TokenizeAsync).WithName("tokenize").WithSummary("Turns a text into token ids").Accepts<TokenizeRequest>("application/json", "*/*").Produces<TokenizeResponse>();
+        routes.MapPost("/detokenize", DetokenizeAsync).WithName("detokenize").WithSummary("Turns token ids into a text").Accepts<DetokenizeRequest>("application/json", "*/*").Produces<DetokenizeResponse>();
         routes.MapGet("/tokenizer_info", (string? model, ModelDirectory models) => Results.Json(Describe(models.FindOrFirst(model)), ServerJson.Wire.TokenizerInfo))
-            .WithSummary("Describes the tokenizer").Produces<TokenizerInfo>();
+            .WithName("getTokenizer").WithSummary("Describes the tokenizer").Produces<TokenizerInfo>();
     }
 
     private static async Task TokenizeAsync(HttpContext context, ModelDirectory models)

@@ -34,7 +34,7 @@ internal sealed partial class ErrorMiddleware
             var answer = Errors.Translate(error);
             if (answer.Code == "internal_error")
             {
-                LogFailed(_log, error, context.Request.Method, context.Request.Path);
+                LogFailed(_log, error, context.Request.Method, context.Request.Path, context.TraceIdentifier);
             }
 
             if (context.Response.HasStarted)
@@ -55,6 +55,6 @@ internal sealed partial class ErrorMiddleware
         var status => new ApiException(status, $"The request cannot be answered (status {status})."),
     };
 
-    [LoggerMessage(LogLevel.Error, "{Method} {Path} failed")]
-    private static partial void LogFailed(ILogger log, Exception error, string method, string path);
+    [LoggerMessage(LogLevel.Error, "{Method} {Path} failed {RequestId}")]
+    private static partial void LogFailed(ILogger log, Exception error, string method, string path, string requestId);
 }

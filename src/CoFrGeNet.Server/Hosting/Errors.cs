@@ -68,7 +68,7 @@ internal static class Errors
             ? error.Message.Split(" Path:")[0]
             : null;
         return Member(error.Path) is { } member
-            ? $"The member '{member}' has a value of the wrong kind{(own is null ? string.Empty : ": " + own)}."
+            ? $"The member '{member}' has a value of the wrong kind{(own is null ? " or out of range" : ": " + own)}."
             : "The body is no JSON object of the form that this address takes.";
     }
 }

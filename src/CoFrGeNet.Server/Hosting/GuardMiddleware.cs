@@ -1,5 +1,4 @@
 using System.Net;
-using Microsoft.AspNetCore.Http.Extensions;
 
 namespace CoFrGeNet.Server;
 
@@ -26,9 +25,9 @@ internal sealed class GuardMiddleware
     {
         Harden(context.Response.Headers);
         var request = context.Request;
-        if (_options.IsLoopback && !IsOwnName(request.Host.Host))
+        if (_options.IsLoopback && !IsOwnName(request.Host.Host) && !_options.PublicNames.Contains(request.Host.Host, StringComparer.OrdinalIgnoreCase))
         {
-            throw new ApiException(StatusCodes.Status403Forbidden, "This server answers to localhost and 127.0.0.1 only.", "wrong_host");
+            throw new ApiException(StatusCodes.Status403Forbidden, "This server answers to localhost and 127.0.0.1 only; it is started with --public-name NAME to answer to another name.", "wrong_host");
         }
 
         if (request.Headers.Origin.ToString() is { Length: > 0 } origin && !IsAllowed(origin, request))
@@ -56,14 +55,15 @@ internal sealed class GuardMiddleware
         return _next(context);
     }
 
-    // The page and its parts hold nothing of worth; the rest is behind the key.
-    private static bool IsOpen(PathString path) => HealthApi.Has(path) || path == "/" || path.StartsWithSegments("/page", StringComparison.Ordinal);
+    // The page and its parts and the description of the API hold nothing of worth; the rest is behind the key.
+    private static bool IsOpen(PathString path) => HealthApi.Has(path) || path == "/" || path == ServerHost.DescriptionPath || path.StartsWithSegments("/page", StringComparison.Ordinal);
 
     private static bool IsOwnName(string host) =>
         host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || (IPAddress.TryParse(host.Trim('[', ']'), out var address) && IPAddress.IsLoopback(address));
 
+    // The page's own address is http here and https before a proxy.
     private bool IsAllowed(string origin, HttpRequest request) =>
-        origin == UriHelper.BuildAbsolute(request.Scheme, request.Host).TrimEnd('/') || _options.CorsOrigins.Contains(origin, StringComparer.Ordinal);
+        origin == $"http://{request.Host}" || origin == $"https://{request.Host}" || _options.CorsOrigins.Contains(origin, StringComparer.Ordinal);
 
     private static void Harden(IHeaderDictionary headers)
     {

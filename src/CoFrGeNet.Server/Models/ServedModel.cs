@@ -1,3 +1,4 @@
+using CoFrGeNet.ContinuedFractions;
 using CoFrGeNet.Generation;
 using CoFrGeNet.Text;
 
@@ -29,6 +30,9 @@ public sealed record ServedModel
 
     /// <summary>When it was loaded.</summary>
     public DateTimeOffset Created { get; init; } = DateTimeOffset.UtcNow;
+
+    /// <summary>The model as one whose ladders can be looked at; null where it has none.</summary>
+    internal ILadderInspection? Ladders => Model is ILadderInspection { HasLadders: true } inspection ? inspection : null;
 
     /// <summary>Ids that both the model and the tokenizer know; those beyond only pad the model's vocabulary.</summary>
     internal int KnownIds => Math.Min(Model.VocabularySize, Tokenizer.VocabularySize);

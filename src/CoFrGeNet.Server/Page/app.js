@@ -1,4 +1,5 @@
-import { ApiError, complete, get, setKey } from './api.js';
+import { complete, get, setKey } from './api.js';
+import { fail, say } from './message.js';
 import { showLadders } from './ladders.js';
 import { Continuation } from './continuation.js';
 
@@ -9,13 +10,15 @@ let running = null;
 async function start() {
   $('base').textContent = `${location.origin}/v1`;
   $('key').value = sessionStorage.getItem('key') ?? '';
-  setKey($('key').value);
+  useKey();
   $('key').addEventListener('change', () => {
     sessionStorage.setItem('key', $('key').value);
-    setKey($('key').value);
+    useKey();
     loadModels();
   });
   $('model').addEventListener('change', describe);
+  // A field that is wrong must be seen to be mended.
+  $('form').addEventListener('invalid', () => { $('options').open = true; }, true);
   $('form').addEventListener('submit', event => { event.preventDefault(); run(); });
   $('stop').addEventListener('click', () => running?.abort());
   document.addEventListener('keydown', event => {
@@ -23,6 +26,13 @@ async function start() {
     if (event.key === 'Escape') running?.abort();
   });
   await loadModels();
+}
+
+// Headers hold visible ASCII only, and so do keys.
+function useKey() {
+  const isKey = /^[!-~]*$/.test($('key').value);
+  $('key').setCustomValidity(isKey ? '' : 'A key has no spaces and no signs beyond ASCII.');
+  setKey(isKey ? $('key').value : '');
 }
 
 async function loadModels() {
@@ -37,16 +47,22 @@ async function loadModels() {
     describe();
   } catch (error) {
     fail(error);
+    // Most often the key is missing.
+    $('options').open = true;
   }
 }
 
 function describe() {
   const model = models.get($('model').value);
+  $('tokens').max = model.max_model_len;
+  $('tokens').value = Math.min($('tokens').value, model.max_model_len);
   const size = model.parameters ? `${compact(model.parameters)} parameters, ` : '';
   $('facts').textContent = `${size}context of ${model.max_model_len.toLocaleString('en')} tokens`;
 }
 
 async function run() {
+  if (!models.size) await loadModels();
+  if (!models.size) return;
   running?.abort();
   const stop = running = new AbortController();
   const seed = $('seed').value === '' ? Math.floor(Math.random() * 2 ** 31) : Number($('seed').value);
@@ -80,16 +96,6 @@ async function follow(panel, request, signal) {
     panel.end(error.name === 'AbortError' ? 'stopped' : 'failed');
     if (error.name !== 'AbortError') fail(error);
   }
-}
-
-function fail(error) {
-  say(error.message);
-  if (!(error instanceof ApiError)) console.error(error);
-}
-
-function say(text) {
-  $('message').textContent = text;
-  $('message').hidden = !text;
 }
 
 function compact(number) { return Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 3 }).format(number); }

@@ -16,7 +16,8 @@ export class Continuation {
     this.element = node('article', 'busy');
     this.element.dataset.model = model.id;
     this.#text.append(node('span', 'given', prompt));
-    this.#stats.setAttribute('role', 'status');
+    // Read aloud once, at the end.
+    this.#stats.setAttribute('aria-live', 'off');
     this.#text.addEventListener('keydown', event => this.#walk(event));
     this.element.append(node('h2', '', model.id), this.#text, this.#stats);
     this.#stats.textContent = 'reading the prompt ..';
@@ -49,6 +50,8 @@ export class Continuation {
     // By orders of magnitude: most tokens of a small model have a few percent.
     span.style.setProperty('--p', Math.max(0, 1 + Math.log10(probability) / 3).toFixed(3));
     span.tabIndex = this.#text.querySelector('.token') ? -1 : 0;
+    span.setAttribute('role', 'button');
+    span.setAttribute('aria-describedby', 'tip');
     span.setAttribute('aria-label', `${isEnd ? 'end of the text' : text}, ${percent(probability)}`);
     for (const event of ['mouseenter', 'focus']) span.addEventListener(event, () => explain(span, tokens));
     for (const event of ['mouseleave', 'blur']) span.addEventListener(event, () => { tip.hidden = true; });
@@ -61,6 +64,7 @@ export class Continuation {
     const parts = [`${this.#count} tokens`];
     if (speed) parts.push(`${speed >= 10 ? Math.round(speed).toLocaleString('en') : speed.toFixed(1)} tokens/s`);
     if (this.#first) parts.push(`first after ${Math.round(this.#first - this.#started)} ms`);
+    if (finish) this.#stats.setAttribute('aria-live', 'polite');
     if (finish) parts.push({ stop: 'ended by itself', length: 'reached its length', stopped: 'stopped', failed: 'failed' }[finish] ?? finish, `seed ${this.#seed}`);
     this.#stats.textContent = parts.join(' · ');
     if (finish) this.#stats.append(' · unlikely', node('span', 'legend'), 'likely');

@@ -1,5 +1,6 @@
 // The ladders of a model: how much of their output a prompt clips, and one of them as a function.
 
+import { fail } from './message.js';
 import { node } from './continuation.js';
 import { post } from './api.js';
 
@@ -10,10 +11,11 @@ let shown = null;
 export async function showLadders(model, prompt) {
   $('ladders').hidden = !model.ladders;
   if (!model.ladders) return;
+  $('plot').replaceChildren();
   const layers = (await post('/v1/ladders', { model: model.id, prompt })).layers;
   shown = { model, prompt, layers, at: shown && shown.at < layers.length ? shown.at : 0 };
   $('layers').replaceChildren(...layers.map(bar));
-  $('ladder').onchange = drawLadder;
+  $('ladder').onchange = () => drawLadder().catch(fail);
   await drawLadder();
 }
 
@@ -27,7 +29,7 @@ function bar(layer, i) {
   track.append(fill);
   button.append(track, node('span', 'share', `${(layer.clipped_share * 100).toFixed(1)} %`));
   button.setAttribute('aria-pressed', i === shown.at);
-  button.addEventListener('click', () => { shown.at = i; drawLadder(); });
+  button.addEventListener('click', () => { shown.at = i; drawLadder().catch(fail); });
   return button;
 }
 

@@ -27,12 +27,14 @@ internal sealed class FairQueue
     }
 
     /// <summary>Adds a request.</summary>
+    /// <param name="job">The request.</param>
+    /// <param name="free">Slots that wait for requests: so many more than the limit are taken.</param>
     /// <returns>False: the queue is full.</returns>
-    public bool TryAdd(GenerationJob job)
+    public bool TryAdd(GenerationJob job, int free = 0)
     {
         lock (_lock)
         {
-            if (_ring.Count >= _limit)
+            if (_ring.Count - free >= _limit)
             {
                 return false;
             }

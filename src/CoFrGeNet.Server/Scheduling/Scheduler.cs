@@ -13,6 +13,7 @@ internal sealed partial class Scheduler : IDisposable
     private const int PromptTokensAPass = 512;
     private const int ScoredTokensAlone = 8192;
     private const int DrawsWorthSharing = 4;
+    private const int MostLooks = 16;
 
     private readonly ServedModel _model;
     private readonly ServerMetrics _metrics;
@@ -21,6 +22,7 @@ internal sealed partial class Scheduler : IDisposable
     private readonly FairQueue _queue;
     private readonly List<SequenceWork> _running = [];
     private readonly Stack<IDecodingSession> _sessions = [];
+    private readonly Queue<ModelLook> _looks = [];
     private readonly AutoResetEvent _work = new(false);
     private readonly Thread _thread;
     private volatile Exception? _end;
@@ -59,12 +61,47 @@ internal sealed partial class Scheduler : IDisposable
             throw ApiException.Invalid("max_tokens", $"Prompt and text need a cache of {large.CacheTokens(_model.Model.ContextLength)} tokens; this server has {capacity}. Ask for fewer tokens.");
         }
 
-        if (!_queue.TryAdd(job))
+        // Those that the next pass will take wait for nobody.
+        if (!_queue.TryAdd(job, Math.Max(0, _slots - Running)))
         {
             throw new ApiException(StatusCodes.Status429TooManyRequests, $"{_queue.Count} requests wait for this model already, as many as this server keeps; try again later.", "queue_full") { RetryAfter = 2 };
         }
 
         _work.Set();
+    }
+
+    /// <summary>Asks something that needs a pass of its own; it takes its turn between those of the sequences, one at a time.</summary>
+    /// <typeparam name="T">The answer.</typeparam>
+    /// <param name="tokens">Tokens that are read for it.</param>
+    /// <param name="look">Finds the answer, on the thread that owns the model.</param>
+    /// <param name="cancellation">Gives up waiting.</param>
+    /// <exception cref="ApiException">Too many wait, the cache is too small, or the server is stopping.</exception>
+    public Task<T> LookAsync<T>(int tokens, Func<T> look, CancellationToken cancellation)
+    {
+        if (_end is { } end)
+        {
+            throw end;
+        }
+
+        var pages = SequenceWork.Pages(tokens);
+        if (_model.CacheTokens is { } capacity && pages > capacity)
+        {
+            throw ApiException.Invalid("prompt", $"The prompt needs a cache of {pages} tokens; this server has {capacity}. Give a shorter one.");
+        }
+
+        var answer = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
+        lock (_looks)
+        {
+            if (_looks.Count >= MostLooks)
+            {
+                throw new ApiException(StatusCodes.Status429TooManyRequests, $"{MostLooks} requests of this kind wait for this model already; try again later.", "queue_full") { RetryAfter = 2 };
+            }
+
+            _looks.Enqueue(new ModelLook(pages, () => Answer(answer, look), error => answer.TrySetException(error), cancellation));
+        }
+
+        _work.Set();
+        return answer.Task.WaitAsync(cancellation);
     }
 
     /// <summary>Ends all requests with an error and takes no more.</summary>
@@ -91,7 +128,7 @@ internal sealed partial class Scheduler : IDisposable
         {
             try
             {
-                if (_running.Count == 0 && _queue.Count == 0)
+                if (_running.Count == 0 && _queue.Count == 0 && NextLook() is null)
                 {
                     _work.WaitOne();
                 }
@@ -110,6 +147,12 @@ internal sealed partial class Scheduler : IDisposable
             job.Fail(_end);
         }
 
+        while (NextLook() is { } look)
+        {
+            look.Fail(_end);
+            Forget(look);
+        }
+
         _running.ForEach(Release);
         _running.Clear();
         Volatile.Write(ref _runningCount, 0);
@@ -124,6 +167,7 @@ internal sealed partial class Scheduler : IDisposable
     {
         Leave();
         Join();
+        Look();
         var awaiting = _running.Where(sequence => sequence.AwaitsScores).ToList();
         if (awaiting.Count > 0)
         {
@@ -169,6 +213,61 @@ internal sealed partial class Scheduler : IDisposable
 
         return steps;
     }
+
+    // One at a time: the streams wait for it.
+    private void Look()
+    {
+        if (NextLook() is { } look && Fits(look.CacheTokens))
+        {
+            Forget(look);
+            look.Run();
+        }
+    }
+
+    // Those that nobody waits for are forgotten.
+    private ModelLook? NextLook()
+    {
+        lock (_looks)
+        {
+            while (_looks.TryPeek(out var look))
+            {
+                if (!look.Cancellation.IsCancellationRequested)
+                {
+                    return look;
+                }
+
+                _looks.Dequeue();
+            }
+
+            return null;
+        }
+    }
+
+    private void Forget(ModelLook look)
+    {
+        lock (_looks)
+        {
+            if (_looks.TryPeek(out var first) && first == look)
+            {
+                _looks.Dequeue();
+            }
+        }
+    }
+
+    // What it does wrong is its own request's concern.
+#pragma warning disable CA1031
+    private static void Answer<T>(TaskCompletionSource<T> answer, Func<T> look)
+    {
+        try
+        {
+            answer.TrySetResult(look());
+        }
+        catch (Exception error)
+        {
+            answer.TrySetException(error);
+        }
+    }
+#pragma warning restore CA1031
 
     private void Score(List<SequenceWork> awaiting, int budget)
     {
@@ -262,8 +361,9 @@ internal sealed partial class Scheduler : IDisposable
     }
 
     // Room is kept for a sequence's whole length, so that none has to stop halfway.
-    private bool Fits(SequenceWork sequence) => _model.CacheTokens is not { } capacity
-        || _running.Sum(running => running.CacheTokens(_model.Model.ContextLength)) + sequence.CacheTokens(_model.Model.ContextLength) <= capacity;
+    private bool Fits(SequenceWork sequence) => Fits(sequence.CacheTokens(_model.Model.ContextLength));
+
+    private bool Fits(long cacheTokens) => _model.CacheTokens is not { } capacity || _running.Sum(running => running.CacheTokens(_model.Model.ContextLength)) + cacheTokens <= capacity;
 
     private void Leave()
     {

@@ -36,8 +36,11 @@ internal sealed class SequenceWork
 
     /// <summary>Tokens that its cache takes at most, in whole pages.</summary>
     /// <param name="contextLength">Most tokens that a sequence may have.</param>
-    public long CacheTokens(int contextLength) =>
-        (Math.Min(contextLength, Prompt.Tokens.Length + (long)(_sampler?.Options.MaxTokens ?? 0)) + CachePage - 1) / CachePage * CachePage;
+    public long CacheTokens(int contextLength) => Pages(Math.Min(contextLength, Prompt.Tokens.Length + (long)(_sampler?.Options.MaxTokens ?? 0)));
+
+    /// <summary>Tokens that a cache takes, in whole pages.</summary>
+    /// <param name="tokens">Tokens that it holds.</param>
+    public static long Pages(long tokens) => (tokens + CachePage - 1) / CachePage * CachePage;
 
     /// <summary>Where the model keeps what it has read; null before the first pass.</summary>
     public IDecodingSession? Session { get; set; }

@@ -3,6 +3,9 @@ namespace CoFrGeNet.ContinuedFractions;
 /// <summary>Models whose ladders can be looked at while they read a text.</summary>
 public interface ILadderInspection
 {
+    /// <summary>Whether there are any.</summary>
+    public bool HasLadders { get; }
+
     /// <summary>Looks at the ladders of all layers.</summary>
     /// <param name="tokens">The text's ids, one token up to the context's length.</param>
     /// <returns>One entry for each part with ladders, from the first layer on; empty where the model has none.</returns>

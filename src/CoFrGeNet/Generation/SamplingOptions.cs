@@ -5,6 +5,10 @@ namespace CoFrGeNet.Generation;
 /// <summary>How the next token is chosen, and when a text ends. <see cref="Sampler"/> has the order of the steps.</summary>
 public sealed record SamplingOptions
 {
+    // Beyond these logits become infinite or vanish.
+    private const double LeastRepetitionPenalty = 0.01;
+    private const double MostRepetitionPenalty = 100;
+
     /// <summary>Divides the logits: below 1 sharpens, above 1 flattens; 0 takes the most likely token (greedy).</summary>
     public double Temperature { get; init; } = 0.8;
 
@@ -17,7 +21,7 @@ public sealed record SamplingOptions
     /// <summary>Only tokens at least this likely, as a share of the most likely one's probability, are drawn from; 0: all.</summary>
     public double MinP { get; init; }
 
-    /// <summary>Above 1: tokens of the prompt and of the text so far become less likely; their logits are divided by it where positive, otherwise multiplied. 1: off.</summary>
+    /// <summary>Above 1: tokens of the prompt and of the text so far become less likely; their logits are divided by it where positive, otherwise multiplied. 0.01 to 100; 1: off.</summary>
     public double RepetitionPenalty { get; init; } = 1.0;
 
     /// <summary>Subtracted from the logits of tokens that the text so far holds, the prompt not counted; 0: off.</summary>
@@ -65,7 +69,7 @@ public sealed record SamplingOptions
         at.AtLeast(TopK, 0, "topK");
         at.That(TopP is > 0 and <= 1, "topP", $"{TopP}", "a number above 0, up to 1 (all tokens)");
         at.Between(MinP, 0, 1, "minP");
-        at.Above(RepetitionPenalty, 0, "repetitionPenalty");
+        at.That(RepetitionPenalty is >= LeastRepetitionPenalty and <= MostRepetitionPenalty, "repetitionPenalty", $"{RepetitionPenalty}", $"{LeastRepetitionPenalty} to {MostRepetitionPenalty}");
         at.That(double.IsFinite(PresencePenalty), "presencePenalty", $"{PresencePenalty}", "a finite number");
         at.That(double.IsFinite(FrequencyPenalty), "frequencyPenalty", $"{FrequencyPenalty}", "a finite number");
         at.AtLeast(MaxTokens, 1, "maxTokens");

@@ -55,6 +55,32 @@ public class ServeTests
         Assert.Contains("COFRGENET_SLOTS is 'many'; allowed is a number.", error);
     }
 
+    [Theory]
+    [InlineData("COFRGENET_API_KEY", " ", "COFRGENET_API_KEY is set and empty; give it a key, or unset it.")]
+    [InlineData("COFRGENET_API_KEY", "#short", "COFRGENET_API_KEY or a line of --api-key-file is a key that is too short")]
+    public void A_key_that_is_none_does_not_open_the_server(string variable, string value, string message)
+    {
+        using var tool = ToolProcess.Start((variable, value), "serve", "--model", "nowhere");
+        var (code, _, error) = tool.WaitForExit();
+        Assert.Equal(2, code);
+        Assert.Contains(message, error);
+    }
+
+    [Theory]
+    [InlineData("OTEL_EXPORTER_OTLP_ENDPOINT", "foo", "OTEL_EXPORTER_OTLP_ENDPOINT is 'foo'; allowed is an address")]
+    [InlineData("COFRGENET_HOST", "127.0.0.1", "cannot be listened on")]
+    public void What_keeps_a_server_from_starting_is_one_line(string variable, string value, string message)
+    {
+        using var runs = new TinyRuns();
+        ToolRun.Of(runs.Train("tiny-fu", "run")).Succeeded();
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        using var tool = ToolProcess.Start((variable, value), "serve", "--model", runs.File("run/final"), "--port", $"{((IPEndPoint)listener.LocalEndpoint).Port}");
+        var (code, _, error) = tool.WaitForExit();
+        Assert.Equal(2, code);
+        Assert.Contains(message, Assert.Single(error.Split('\n', StringSplitOptions.RemoveEmptyEntries)));
+    }
+
     private static int FreePort()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
