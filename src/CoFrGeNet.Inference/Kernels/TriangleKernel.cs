@@ -24,8 +24,23 @@ internal unsafe struct TriangleCall
     /// <summary>From a row of U_1 to the next.</summary>
     public nint FirstRow;
 
-    /// <summary>U_2, rows packed: row i begins at i (i + 1) / 2.</summary>
+    /// <summary>U_2: row i begins at i times <see cref="SecondRow"/>, or at i (i + 1) / 2 where it is packed.</summary>
     public float* Second;
+
+    /// <summary>From a row of U_2 to the next, unless it is packed.</summary>
+    public nint SecondRow;
+
+    /// <summary>Whether the rows of U_2 lie packed, row i of length i + 1.</summary>
+    public bool IsSecondPacked;
+
+    /// <summary>Number of heads.</summary>
+    public int Heads;
+
+    /// <summary>Channels of a head; the last one takes those that fill the last register too.</summary>
+    public int HeadSize;
+
+    /// <summary>From a head's maps to the next one's.</summary>
+    public nint HeadStep;
 
     /// <summary>Position of the first token.</summary>
     public int Position;
@@ -51,12 +66,24 @@ internal static unsafe class TriangleKernel<TLanes>
     /// <summary>Channels at once.</summary>
     public static int Channels => 2 * TLanes.Count;
 
-    /// <summary>Mixes some tokens on some channels.</summary>
+    /// <summary>Mixes some tokens on some channels, once for each head that they belong to.</summary>
     /// <param name="call">What and where.</param>
     /// <param name="first">The first token.</param>
     /// <param name="count">Number of tokens, up to <see cref="MostRows"/>.</param>
     /// <param name="channel">The first channel.</param>
     public static void Run(in TriangleCall call, int first, int count, int channel)
+    {
+        var last = Math.Min((channel + Channels - 1) / call.HeadSize, call.Heads - 1);
+        for (var head = Math.Min(channel / call.HeadSize, call.Heads - 1); head <= last; head++)
+        {
+            var own = call;
+            own.First += head * call.HeadStep;
+            own.Second += head * call.HeadStep;
+            RunHead(own, head, first, count, channel);
+        }
+    }
+
+    private static void RunHead(in TriangleCall call, int head, int first, int count, int channel)
     {
         var sums = stackalloc TLanes[MostRows * 4];
         new Span<TLanes>(sums, MostRows * 4).Clear();
@@ -89,16 +116,34 @@ internal static unsafe class TriangleKernel<TLanes>
             var y = call.Y + ((first + i) * call.YStride) + channel;
             for (var v = 0; v < (isPair ? 2 : 1); v++)
             {
-                var target = y + (v * TLanes.Count);
-                TLanes.Store(TLanes.Load(target) + (sums[(4 * i) + v] * sums[(4 * i) + 2 + v]), target);
+                Add(call, head, channel + (v * TLanes.Count), sums[(4 * i) + v] * sums[(4 * i) + 2 + v], y + (v * TLanes.Count));
             }
+        }
+    }
+
+    // Adds those of a register's channels that belong to the head.
+    private static void Add(in TriangleCall call, int head, int channel, TLanes mixed, float* y)
+    {
+        var begin = Math.Max(0, (head * call.HeadSize) - channel);
+        var end = head == call.Heads - 1 ? TLanes.Count : Math.Min(TLanes.Count, ((head + 1) * call.HeadSize) - channel);
+        if (end - begin == TLanes.Count)
+        {
+            TLanes.Store(TLanes.Load(y) + mixed, y);
+            return;
+        }
+
+        var values = stackalloc float[TLanes.Count];
+        TLanes.Store(mixed, values);
+        for (var c = begin; c < end; c++)
+        {
+            y[c] += values[c];
         }
     }
 
     private static float* Row(in TriangleCall call, int which, int token)
     {
         nint i = call.Position + token;
-        return which == 0 ? call.First + (i * call.FirstRow) : call.Second + (i * (i + 1) / 2);
+        return which == 0 ? call.First + (i * call.FirstRow) : call.Second + (call.IsSecondPacked ? i * (i + 1) / 2 : i * call.SecondRow);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -8,7 +8,8 @@ namespace CoFrGeNet.Inference;
 /// <summary>
 /// CAttnU: y_e = w_e0 (.) x + f(w_e1 (.) x, ..) with weights of the position, O_i = (sum_j U_1[i, j] y_1[j]) (.) (sum_j U_2[i, j] y_2[j]). Rows of the triangles have nothing
 /// in common, so no state of fixed size can stand for the tokens before: y_1 and y_2 are cached, and a token costs 2 i p multiply-adds, as in attention with 4 i p, but
-/// without scores and exponentials. U_2 lies transposed in its file and is copied, 2 T (T + 1) bytes a layer; U_1 is read in place.
+/// without scores and exponentials. U_2 lies transposed in its file and is copied, 2 T (T + 1) bytes a layer; U_1 is read in place. Over distances, u is copied backwards,
+/// so that a row of U is again a run of numbers.
 /// </summary>
 internal sealed unsafe class CAttnU : TokenMixer
 {
@@ -16,8 +17,7 @@ internal sealed unsafe class CAttnU : TokenMixer
     private readonly int _contextLength;
     private readonly LadderConstants _constants;
     private readonly nint[] _levels;
-    private readonly float* _triangles;
-    private readonly float* _second;
+    private readonly TriangleCall _call;
     private readonly float* _low;
     private readonly float* _high;
     private readonly Action<int> _ensembleRow;
@@ -41,8 +41,7 @@ internal sealed unsafe class CAttnU : TokenMixer
             _levels[k] = (nint)weights.Vector($"{name}.levels.{k - 1}", 2, _contextLength);
         }
 
-        _triangles = weights.Vector($"{name}.triangles", _contextLength, _contextLength + 1L);
-        _second = Transposed(weights);
+        _call = config.RelativePositions ? Distances(weights, name, config.Heads) : Triangles(weights, name);
         if (config.ClipToTrainedRange)
         {
             var (low, high) = LadderBounds.Read(weights, $"{name}.range", 2L * _contextLength, _contextLength, 2);
@@ -64,17 +63,13 @@ internal sealed unsafe class CAttnU : TokenMixer
         _stride = stride;
         pass.ForRows(_ensembleRow);
         Look(pass, x, stride);
-        pass.MixTriangles(new TriangleCall
-        {
-            FirstOffset = PageOffset,
-            SecondOffset = PageOffset + ((nint)CachePool.PageTokens * stride),
-            Stride = stride,
-            First = _triangles,
-            FirstRow = _contextLength + 1,
-            Second = _second,
-            Y = residual,
-            YStride = stride,
-        });
+        var call = _call;
+        call.FirstOffset = PageOffset;
+        call.SecondOffset = PageOffset + ((nint)CachePool.PageTokens * stride);
+        call.Stride = stride;
+        call.Y = residual;
+        call.YStride = stride;
+        pass.MixTriangles(call);
     }
 
     private void EnsembleRow(int row)
@@ -148,20 +143,39 @@ internal sealed unsafe class CAttnU : TokenMixer
     private (float Low, float High) Range(int ensemble, int position) =>
         _low == null ? (float.NegativeInfinity, float.PositiveInfinity) : (_low[(2 * position) + ensemble], _high[(2 * position) + ensemble]);
 
-    // U_2[i, j] stands at [j, i + 1]; here row i follows row i - 1.
-    private float* Transposed(WeightReader weights)
+    // U_2[i, j] stands at [j, i + 1]; in its copy row i follows row i - 1.
+    private TriangleCall Triangles(WeightReader weights, string name)
     {
         long rows = _contextLength;
+        var triangles = weights.Vector($"{name}.triangles", rows, rows + 1);
         var second = weights.Allocate(rows * (rows + 1) / 2);
         var target = second;
         for (long i = 0; i < rows; i++)
         {
             for (long j = 0; j <= i; j++)
             {
-                *target++ = _triangles[(j * (rows + 1)) + i + 1];
+                *target++ = triangles[(j * (rows + 1)) + i + 1];
             }
         }
 
-        return second;
+        return new() { First = triangles, FirstRow = _contextLength + 1, Second = second, IsSecondPacked = true, Heads = 1, HeadSize = _width };
+    }
+
+    // u_(T-1) .. u_0 of every ensemble and head: row i begins T - 1 - i numbers in.
+    private TriangleCall Distances(WeightReader weights, string name, int heads)
+    {
+        long count = _contextLength;
+        var distances = weights.Vector($"{name}.distances", 2, heads, count);
+        var backwards = weights.Allocate(2 * heads * count);
+        for (var start = 0L; start < 2 * heads * count; start += count)
+        {
+            for (var distance = 0L; distance < count; distance++)
+            {
+                backwards[start + count - 1 - distance] = distances[start + distance];
+            }
+        }
+
+        var first = backwards + count - 1;
+        return new() { First = first, FirstRow = -1, Second = first + (heads * count), SecondRow = -1, Heads = heads, HeadSize = _width / heads, HeadStep = _contextLength };
     }
 }

@@ -10,7 +10,7 @@ namespace CoFrGeNet.Torch;
 /// position and level, y_i = w_0 (.) x + f(w_1 (.) x, .., w_{d-1} (.) x); two lower triangular maps over positions keep causality;
 /// O = (U_1 y_1) (.) (U_2 y_2). T (2 d + T + 1) parameters. Decoding caches y_1 and y_2.
 /// </summary>
-/// <remarks>Letters: B batch, t new tokens at offset o, S = o + t, T context length, p channels, d depth, 2 ensembles.</remarks>
+/// <remarks>Letters: B batch, t new tokens at offset o, S = o + t, T context length, p channels, d depth, h heads, 2 ensembles.</remarks>
 public sealed class CAttnU : TokenMixer, ILadderLayer
 {
     private readonly CAttnUConfig _config;
@@ -25,7 +25,11 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
 
     // T x (T + 1) holds both triangles without waste: U_1 is the lower one of columns 0..T-1, U_2 the transposed upper one of columns 1..T.
     [ComponentName(Name = "triangles")]
-    private readonly Parameter _triangles;
+    private readonly Parameter? _triangles;
+
+    // 2 x h x T, distance 0 first: the first column of each of the triangles, in place of these.
+    [ComponentName(Name = "distances")]
+    private readonly Parameter? _distances;
 
     [ComponentName(Name = "range")]
     private readonly OutputRange? _range;
@@ -37,7 +41,7 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
     public CAttnU(int contextLength, CAttnUConfig config, ModuleOptions? options = null)
         : base(nameof(CAttnU))
     {
-        config.Validate(1, contextLength);
+        config.Validate(config.Heads, contextLength);
         options ??= ModuleOptions.Default;
         _config = config;
         _linear = new Parameter(options.Constant(config.InitialWeight, 2, contextLength));
@@ -47,7 +51,15 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
             _levels.Add(new Parameter(options.Constant(config.InitialWeight, 2, contextLength)));
         }
 
-        _triangles = new Parameter(InitialTriangles(contextLength, config, options));
+        if (config.RelativePositions)
+        {
+            _distances = new Parameter(InitialDistances(contextLength, config, options));
+        }
+        else
+        {
+            _triangles = new Parameter(InitialTriangles(contextLength, config, options));
+        }
+
         _range = config.ClipToTrainedRange ? new OutputRange(options, contextLength, 2) : null;
         RegisterComponents();
     }
@@ -91,10 +103,30 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
             cache.Advance(t);
         }
 
-        var lower = _triangles.narrow(0, offset, t).narrow(1, 0, all).tril(offset);
-        var upper = _triangles.narrow(0, 0, all).narrow(1, offset + 1, t).t().tril(offset);
-        var mixed = matmul(lower.to(y.dtype), first) * matmul(upper.to(y.dtype), second);
+        var mixed = _triangles is null
+            ? MixDistances(0, first, offset, t) * MixDistances(1, second, offset, t)
+            : MixTriangles(_triangles, first, second, offset, t);
         return mixed.MoveToOuterDisposeScope();
+    }
+
+    // y_1, y_2 [B, S, p] -> (U_1 y_1) (.) (U_2 y_2) of the last t tokens.
+    private static Tensor MixTriangles(Tensor triangles, Tensor first, Tensor second, long offset, long t)
+    {
+        var all = first.shape[1];
+        var lower = triangles.narrow(0, offset, t).narrow(1, 0, all).tril(offset);
+        var upper = triangles.narrow(0, 0, all).narrow(1, offset + 1, t).t().tril(offset);
+        return matmul(lower.to(first.dtype), first) * matmul(upper.to(first.dtype), second);
+    }
+
+    // y [B, S, p] -> U_e y of the last t tokens, head by head.
+    private Tensor MixDistances(int ensemble, Tensor y, long offset, long t)
+    {
+        long batch = y.shape[0], all = y.shape[1], width = y.shape[2];
+        // u_(S-1) .. u_0 and zeros: row i of U is the window that begins S - 1 - i numbers in.
+        var backwards = _distances!.select(0, ensemble).narrow(1, 0, all).to(y.dtype).flip(1);
+        var rows = nn.functional.pad(backwards, [0, all - 1]).unfold(1, all, 1).flip(1).narrow(1, offset, t);
+        var heads = y.view(batch, all, _config.Heads, -1).permute(2, 1, 0, 3).reshape(_config.Heads, all, -1);
+        return bmm(rows, heads).view(_config.Heads, t, batch, -1).permute(2, 1, 0, 3).reshape(batch, t, width);
     }
 
     // x [B, t, p] -> y [B, t, 2, p].
@@ -121,6 +153,24 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
     // One range a position and ensemble, over all channels: [B, t, 2, p] -> [B p, t, 2] -> back.
     private Tensor Clip(Tensor z, long offset) =>
         _range is null ? z : _range.forward(z.permute(0, 3, 1, 2), offset).permute(0, 2, 3, 1);
+
+    // As the triangles begin, in their first columns; the noise is the same at all positions.
+    private static Tensor InitialDistances(int contextLength, CAttnUConfig config, ModuleOptions options)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        var distances = options.Normal(config.InitialNoise, 2, config.Heads, contextLength);
+        distances.narrow(2, 0, 1).add_(config.InitialDiagonal);
+        var distance = arange(1, contextLength, ScalarType.Float32, options.Device);
+        for (var head = 0; head < config.Heads; head++)
+        {
+            var decay = Math.Pow(config.InitialTailDecay, Math.Pow(2, -head));
+            var amplitude = config.InitialTail * (config.InitialTailDecay < 1 ? (1 - decay) / (1 - config.InitialTailDecay) : 1);
+            distances.select(0, 1).select(0, head).narrow(0, 1, contextLength - 1).add_(full_like(distance, decay).pow(distance).mul_(amplitude));
+        }
+
+        return distances.MoveToOuterDisposeScope();
+    }
 
     private static Tensor InitialTriangles(int contextLength, CAttnUConfig config, ModuleOptions options)
     {

@@ -69,6 +69,8 @@ public static class Recipes
         {
             part["guard"] = Clamp();
             part["clipToTrainedRange"] = true;
+            part.Remove("relativePositions");
+            part.Remove("heads");
         }
     }
 

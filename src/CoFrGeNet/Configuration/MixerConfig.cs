@@ -215,6 +215,15 @@ public sealed record CAttnUConfig : MixerConfig
     /// <summary>Depth d: one linear level and d - 1 levels of ladder; 2 to 16.</summary>
     public int Depth { get; init; } = 2;
 
+    /// <summary>
+    /// False: U_1 and U_2 are triangles over absolute positions, as in the paper. True: over distances, U[i, j] = u_(i-j), so that what is learned at one position holds at
+    /// all; 2 h T parameters in place of T (T + 1).
+    /// </summary>
+    public bool RelativePositions { get; init; }
+
+    /// <summary>Number of heads h, groups of neighbouring channels with maps of their own; a divisor of the width. More than 1 (the paper) with relative positions only.</summary>
+    public int Heads { get; init; } = 1;
+
     /// <summary>How the poles are guarded.</summary>
     public PoleGuard Guard { get; init; } = PoleGuard.Default;
 
@@ -233,17 +242,21 @@ public sealed record CAttnUConfig : MixerConfig
     /// </summary>
     public double InitialTail { get; init; } = 1.0;
 
-    /// <summary>Initial decay r of the tail of U_2 for each token of distance; 0 to 1.</summary>
+    /// <summary>
+    /// Initial decay r of the tail of U_2 for each token of distance; 0 to 1. Each head looks back twice as far as the one before it: head k begins with r^(2^-k), at an
+    /// amplitude that keeps what a tail without end would sum up to between A and 2 A.
+    /// </summary>
     public double InitialTailDecay { get; init; } = 0.5;
 
     /// <summary>Whether outputs outside training are clipped to the range that each position took in training (PAPER section 1).</summary>
     public bool ClipToTrainedRange { get; init; } = true;
 
     /// <inheritdoc/>
-    public override long ParameterCount(ModelConfig model) => model.ContextLength * ((2L * Depth) + model.ContextLength + 1);
+    public override long ParameterCount(ModelConfig model) =>
+        model.ContextLength * ((2L * Depth) + (RelativePositions ? 2L * Heads : model.ContextLength + 1));
 
     /// <inheritdoc/>
-    public override string ParameterFormula() => $"T (2 d + T + 1), d = {Depth}";
+    public override string ParameterFormula() => RelativePositions ? $"2 T (d + h), d = {Depth}, h = {Heads}" : $"T (2 d + T + 1), d = {Depth}";
 
     /// <inheritdoc/>
     public override long FlopsPerToken(ModelConfig model) => (4L * Depth * model.Width) + CausalFlops(model, model.Width, model.Width);
@@ -251,6 +264,8 @@ public sealed record CAttnUConfig : MixerConfig
     internal override void Check(ModelConfig model, ConfigCheck at)
     {
         at.Between(Depth, 2, 16, "depth");
+        CheckHeads(model, Heads, at);
+        at.That(Heads == 1 || RelativePositions, "heads", $"{Heads} over absolute positions", "1, or more with relativePositions");
         at.AtLeast(InitialNoise, 0, "initialNoise");
         at.That(double.IsFinite(InitialWeight), "initialWeight", $"{InitialWeight}", "a finite number");
         at.That(double.IsFinite(InitialDiagonal), "initialDiagonal", $"{InitialDiagonal}", "a finite number");

@@ -61,6 +61,11 @@ public class ParameterCountTests
     public void Cattnu_counts_as_the_paper_does(int depth, long parameters) =>
         Assert.Equal(parameters, new CAttnUConfig { Depth = depth }.ParameterCount(Frame));
 
+    // Ladder weights as before, and one number a distance, head and ensemble: 2 d T + 2 h T, T = 7.
+    [Fact]
+    public void Cattnu_over_distances_counts_its_heads() =>
+        Assert.Equal((2 * 3 * 7) + (2 * 2 * 7), new CAttnUConfig { Depth = 3, RelativePositions = true, Heads = 2 }.ParameterCount(Frame));
+
     [Fact]
     public void The_transformers_own_parts_are_counted()
     {

@@ -69,6 +69,10 @@ public class ModelConfigValidationTests
     {
         Assert.StartsWith("mixer.heads is 3;", Assert.Throws<UserErrorException>(() => new AttentionConfig { Heads = 3 }.Validate(8, 1)).Message, StringComparison.Ordinal);
         Assert.StartsWith("mixer.contextLength is 0;", Assert.Throws<UserErrorException>(() => new CAttnUConfig().Validate(8, 0)).Message, StringComparison.Ordinal);
+        Assert.StartsWith(
+            "mixer.heads is 2 over absolute positions; allowed is 1, or more with relativePositions",
+            Assert.Throws<UserErrorException>(() => new CAttnUConfig { Heads = 2 }.Validate(8, 4)).Message,
+            StringComparison.Ordinal);
         Assert.StartsWith("feedForward.width is 0;", Assert.Throws<UserErrorException>(() => new MlpConfig().Validate(0)).Message, StringComparison.Ordinal);
     }
 }

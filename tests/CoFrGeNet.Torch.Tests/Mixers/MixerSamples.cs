@@ -10,7 +10,7 @@ internal static class MixerSamples
     public const int Context = 10;
 
     public static TheoryData<string> Names =>
-        ["attention", "grouped-rotary", "sparse", "synthesizer", "cattnm", "cattnm-clamp", "cattnm-relative", "cattnu", "cattnu-deep"];
+        ["attention", "grouped-rotary", "sparse", "synthesizer", "cattnm", "cattnm-clamp", "cattnm-relative", "cattnu", "cattnu-deep", "cattnu-relative"];
 
     public static MixerConfig Config(string name) => name switch
     {
@@ -34,6 +34,7 @@ internal static class MixerSamples
         "cattnm-relative" => new CAttnMConfig { Heads = 2, Ladders = new() { Count = 5, Depth = 3 }, RelativePositions = true },
         "cattnu" => new CAttnUConfig(),
         "cattnu-deep" => new CAttnUConfig { Depth = 4, Guard = new PositiveGuard() },
+        "cattnu-relative" => new CAttnUConfig { Depth = 3, RelativePositions = true, Heads = 4 },
         _ => throw new ArgumentOutOfRangeException(nameof(name), name, "No such mixer."),
     };
 

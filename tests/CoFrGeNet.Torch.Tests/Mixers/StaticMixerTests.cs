@@ -62,6 +62,7 @@ public class StaticMixerTests
     [Theory]
     [InlineData("cattnu")]
     [InlineData("cattnu-deep")]
+    [InlineData("cattnu-relative")]
     public void Cattnu_is_the_product_of_two_triangular_maps_of_ladders(string name)
     {
         using var scope = NewDisposeScope();
@@ -76,10 +77,12 @@ public class StaticMixerTests
         double Y(int e, int t, int c) =>
             (linear[e][t] * rows[t][c]) + PlainMath.Ladder([.. levels.Select(level => level[e][t] * rows[t][c])], config.Guard);
 
-        // One T x (T + 1) matrix holds U_1 (lower, columns 0 .. T-1) and, transposed, U_2 (columns 1 .. T).
-        var triangles = PlainMath.Rows(weights["triangles"]);
-        double U(int e, int i, int j) => e == 0 ? triangles[i][j] : triangles[j][i + 1];
-        double Mixed(int e, int i, int c) => Enumerable.Range(0, i + 1).Sum(j => U(e, i, j) * Y(e, j, c));
+        // One T x (T + 1) matrix holds U_1 (lower, columns 0 .. T-1) and, transposed, U_2 (columns 1 .. T); or there is one number a distance for each head.
+        var triangles = config.RelativePositions ? null : PlainMath.Rows(weights["triangles"]);
+        var headSize = MixerSamples.Width / config.Heads;
+        double U(int e, int i, int j, int c) =>
+            triangles is null ? PlainMath.Values(weights["distances"][e, c / headSize])[i - j] : e == 0 ? triangles[i][j] : triangles[j][i + 1];
+        double Mixed(int e, int i, int c) => Enumerable.Range(0, i + 1).Sum(j => U(e, i, j, c) * Y(e, j, c));
         double[][] expected = [.. rows.Select((row, i) => row.Select((_, c) => Mixed(0, i, c) * Mixed(1, i, c)).ToArray())];
         foreach (var device in TestDevices.Available)
         {
@@ -119,6 +122,25 @@ public class StaticMixerTests
                 var expected = j == i || distance == 0 ? 0.25 : distance > 0 ? 2 * Math.Pow(0.5, distance) : 0;
                 Assert.Equal(expected, triangles[i][j], 1e-7);
             }
+        }
+    }
+
+    [Fact]
+    public void Heads_of_cattnu_start_with_tails_of_doubled_length()
+    {
+        using var scope = NewDisposeScope();
+        using var mixer = new CAttnU(6, new CAttnUConfig { RelativePositions = true, Heads = 2, InitialDiagonal = 0.25, InitialNoise = 1e-9, InitialTail = 2, InitialTailDecay = 0.25 });
+        var distances = mixer.state_dict()["distances"];
+        for (var distance = 0; distance < 6; distance++)
+        {
+            // The decays are 1/4 and its root 1/2; amplitudes 2 and 2 (1 - 1/2) / (1 - 1/4). The noise is of standard deviation 1e-9.
+            for (var head = 0; head < 2; head++)
+            {
+                Assert.Equal(distance == 0 ? 0.25 : 0, distances[0, head, distance].item<float>(), 1e-7);
+            }
+
+            Assert.Equal(distance == 0 ? 0.25 : 2 * Math.Pow(0.25, distance), distances[1, 0, distance].item<float>(), 1e-7);
+            Assert.Equal(distance == 0 ? 0.25 : 4.0 / 3 * Math.Pow(0.5, distance), distances[1, 1, distance].item<float>(), 1e-7);
         }
     }
 

@@ -213,8 +213,12 @@ class CAttnU(nn.Module):
         self.guard = config["guard"]
         self.linear = nn.Parameter(torch.empty(2, context))
         self.levels = nn.ParameterList(nn.Parameter(torch.empty(2, context)) for _ in range(config["depth"] - 1))
-        # U_1 is the lower triangle of columns 0 .. C-1; U_2 stands transposed in the upper one of columns 1 .. C.
-        self.triangles = nn.Parameter(torch.empty(context, context + 1))
+        if config.get("relativePositions"):
+            # One number a distance for each head: U[i, j] = u[i - j].
+            self.distances = nn.Parameter(torch.empty(2, config.get("heads", 1), context))
+        else:
+            # U_1 is the lower triangle of columns 0 .. C-1; U_2 stands transposed in the upper one of columns 1 .. C.
+            self.triangles = nn.Parameter(torch.empty(context, context + 1))
         self.range = OutputRange(context, 2) if config.get("clipToTrainedRange", True) else None
 
     def forward(self, x):
@@ -226,8 +230,15 @@ class CAttnU(nn.Module):
         if self.range is not None:
             z = self.range(z.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
         y = wide * by_position[0] + z
+        first, second = y[:, :, 0], y[:, :, 1]
+        if hasattr(self, "distances"):
+            position = torch.arange(t, device=x.device)
+            lower, upper = self.distances[:, :, (position[:, None] - position).clamp(min=0)].tril()
+            heads = lower.shape[0]
+            mixed = (lower @ split_heads(first, heads)) * (upper @ split_heads(second, heads))
+            return mixed.transpose(1, 2).flatten(2).to(x.dtype)
         lower, upper = self.triangles[:t, :t].tril(), self.triangles[:t, 1 : t + 1].t().tril()
-        return ((lower @ y[:, :, 0]) * (upper @ y[:, :, 1])).to(x.dtype)
+        return ((lower @ first) * (upper @ second)).to(x.dtype)
 
 
 class Mlp(nn.Module):
