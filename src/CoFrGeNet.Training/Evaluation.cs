@@ -16,7 +16,9 @@ public sealed record EvaluationResult(double Loss, double TokensPerByte, long To
     public double BitsPerByte => Loss * TokensPerByte / Math.Log(2);
 }
 
-/// <summary>Measures a model on held-out text: disjoint windows from the start of the text, every token of a window predicted once.</summary>
+/// <summary>
+/// Measures a model on held-out text: disjoint windows at equal distances over the whole text, so that a sample of it is not its first book; every token of a window is predicted once.
+/// </summary>
 public static class Evaluation
 {
     private const int TokensAPass = 16384;
@@ -54,7 +56,7 @@ public static class Evaluation
         for (long first = (long)ranks.Rank * size; first < windows; first += (long)size * ranks.Size)
         {
             using var scope = NewDisposeScope();
-            var numbers = Enumerable.Range(0, (int)Math.Min(size, windows - first)).Select(i => first + i).ToArray();
+            var numbers = Enumerable.Range(0, (int)Math.Min(size, windows - first)).Select(i => (first + i) * source.WindowCount / windows).ToArray();
             var (inputs, targets) = source.Batch(numbers, model.Device);
             sum += model.Loss(inputs, targets).item<float>() * numbers.Length;
         }

@@ -18,6 +18,7 @@ internal sealed class StudyVerb : Verb
     private readonly Option<string[]> _set = new("--set") { Description = "Set a member of all arms' configurations, for example data.tokenizer=FILE; may be given several times", HelpName = "path.to.member=value" };
     private readonly Option<string[]> _only = new("--only") { Description = "Run this arm alone; may be given several times", HelpName = "ARM" };
     private readonly Option<double?> _minutes = new("--minutes") { Description = "Begin no run after so many minutes; the one at hand is finished", HelpName = "M" };
+    private readonly Option<bool> _again = new("--measure-again") { Description = "Train nothing; measure the models that recorded runs have left in --work on the held-out text again" };
     private readonly Option<bool> _dryRun = new("--dry-run") { Description = "Show the arms, the runs that are left and how long they take here, and write nothing" };
     private readonly TorchOptions _torch = new();
 
@@ -27,7 +28,7 @@ internal sealed class StudyVerb : Verb
         : base("study", "Compare arms over seeds and learning rates; done runs are never repeated, a stopped one goes on", console)
     {
         Arguments.Add(_file);
-        Accept([_out, _work, _data, _set, _only, _minutes, _dryRun, .. _torch.Options]);
+        Accept([_out, _work, _data, _set, _only, _minutes, _again, _dryRun, .. _torch.Options]);
     }
 
     /// <inheritdoc/>
@@ -58,6 +59,12 @@ internal sealed class StudyVerb : Verb
 
         Directory.CreateDirectory(work);
         using var held = FolderLock.Take(work, "study.lock", $"Another process runs the study in {work}; wait for it or stop it, or give another --work.");
+        if (arguments.GetValue(_again))
+        {
+            Tool.Error.WriteLine($"{runner.MeasureAgain(Tool.Stop)} of {runner.Results.Runs.Count} models measured again");
+            return Finish(plan, runner, arguments, folder);
+        }
+
         while (clock.Elapsed.TotalMinutes < minutes && runner.Next(only) is { } key)
         {
             var display = new ProgressDisplay(Tool, key.ToString());

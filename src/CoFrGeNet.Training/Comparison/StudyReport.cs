@@ -8,6 +8,7 @@ namespace CoFrGeNet.Training;
 /// <summary>The document of a study: what was asked, a table of the arms, one of every run, and the curves. Failed and weaker arms stand in it like the others.</summary>
 public static class StudyReport
 {
+    private const int PointsAMean = 6;
     private const string Missing = "-";
 
     /// <summary>Writes NAME.md and NAME.png beside the results.</summary>
@@ -22,7 +23,7 @@ public static class StudyReport
         var curves = Curves(results);
         if (curves.Count > 0)
         {
-            LossCurve.SavePng(Path.Combine(folder, picture), $"{plan.Name}: validation loss, mean over seeds at the best learning rate", curves);
+            LossCurve.SavePng(Path.Combine(folder, picture), $"{plan.Name}: {(MeasuredAgain(results) ? "training" : "validation")} loss, mean over seeds at the best learning rate", curves);
         }
 
         DurableFile.Write(Path.Combine(folder, $"{plan.Name}.md"), Encoding.UTF8.GetBytes(Document(plan, results, curves.Count > 0 ? picture : null, command)));
@@ -71,7 +72,7 @@ public static class StudyReport
         text.Append(Invariant($"{(training.Precision == ComputePrecision.BFloat16 ? "bfloat16 products" : "float32")}, and the same tokens in the same order for all arms with the same seed. "));
         text.Append(Invariant($"Every arm is trained at {string.Join(", ", plan.Config.LearningRates.Select(Rate))} with seed {plan.FirstSeed}; the rate with the least loss is taken for the "));
         text.Append(Invariant($"other seeds ({string.Join(", ", plan.Config.Seeds.Skip(1))}). So the first seed's loss is the least of {plan.Config.LearningRates.Count}, for every arm alike. "));
-        text.Append(Invariant($"Losses are nats a token on the first {Math.Min(training.EvaluationTokens, results.Text?.ValidationTokens ?? int.MaxValue):N0} tokens of held-out text; ± is the standard deviation over seeds (n - 1).\n\n"));
+        text.Append(Invariant($"Losses are nats a token on {Math.Min(training.EvaluationTokens, results.Text?.ValidationTokens ?? int.MaxValue):N0} tokens in windows spread evenly over the held-out text; ± is the standard deviation over seeds (n - 1).\n\n"));
     }
 
     private static void ArmTable(StringBuilder text, StudyPlan plan, StudyResults results)
@@ -188,9 +189,16 @@ public static class StudyReport
         .. results.Arms
             .Select(arm => (arm.Name, Runs: results.Runs.Where(run => run.Arm == arm.Name && run.LearningRate.Equals(arm.LearningRate) && run.ValidationLoss is not null).ToArray()))
             .Where(entry => entry.Runs.Length > 0)
-            .Select(entry => new LossSeries(entry.Name, [.. entry.Runs.SelectMany(run => run.ValidationCurve).GroupBy(point => point.Tokens).OrderBy(group => group.Key)
+            .Select(entry => new LossSeries(entry.Name, [.. entry.Runs.SelectMany(run => Curve(run, MeasuredAgain(results))).GroupBy(point => point.Tokens).OrderBy(group => group.Key)
                 .Select(group => (group.Key, group.Average(point => point.Loss)))])),
     ];
+
+    // Of models that were measured again only the end is known: then the means of the training losses tell how all came there.
+    private static bool MeasuredAgain(StudyResults results) => results.Runs.Any(run => run.ValidationCurve.Count == 1);
+
+    private static IEnumerable<CurvePoint> Curve(StudyRun run, bool ofTraining) => ofTraining
+        ? run.TrainingCurve.Chunk(PointsAMean).Where(part => part.Length == PointsAMean).Select(part => new CurvePoint(part[^1].Tokens, part.Average(point => point.Loss)))
+        : run.ValidationCurve;
 
     private static string Rate(double rate) => rate.ToString("G6", CultureInfo.InvariantCulture);
 

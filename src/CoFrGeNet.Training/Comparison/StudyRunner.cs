@@ -97,6 +97,35 @@ public sealed class StudyRunner
         return run;
     }
 
+    /// <summary>
+    /// Measures the models that recorded runs have left in the work folder on the held-out text again, without training, and records the losses; what was measured on the way there is dropped.
+    /// </summary>
+    /// <param name="stop">Asks for a stop after the model at hand.</param>
+    /// <returns>How many were measured.</returns>
+    public int MeasureAgain(CancellationToken stop)
+    {
+        var count = 0;
+        foreach (var run in Results.Runs.Where(run => run.ValidationLoss is not null && _plan.Config.Arms.Any(arm => arm.Name == run.Arm)).ToArray())
+        {
+            var folder = Path.Combine(_arms.FolderOf(run.Key.ToString()), "final");
+            if (stop.IsCancellationRequested || !Directory.Exists(folder))
+            {
+                continue;
+            }
+
+            var config = _plan.ConfigOf(run.Key);
+            using var model = ModelFolder.LoadModel(folder);
+            model.ComputeType = config.Training.Precision == ComputePrecision.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32;
+            var measured = Evaluation.Run(model, _data.Validation, config.Training.ResolveSequenceLength(config.Model), config.Training.EvaluationTokens);
+            var after = run with { ValidationLoss = measured.Loss, BitsPerByte = measured.BitsPerByte, ValidationCurve = [new CurvePoint(run.Tokens, measured.Loss)] };
+            Results = (Results with { Runs = [.. Results.Runs.Select(known => known == run ? after : known)] }).With(_plan, _text, null);
+            count++;
+        }
+
+        Results.Save(_resultsFile);
+        return count;
+    }
+
     private static string Machine => $"{Environment.ProcessorCount} cores, {ProcessorName()}, {RuntimeInformation.OSDescription.Trim()}";
 
     private static string Version =>
