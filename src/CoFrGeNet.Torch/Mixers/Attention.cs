@@ -47,7 +47,13 @@ public sealed class Attention : TokenMixer
         using var scope = NewDisposeScope();
         var offset = cache?.Length ?? 0;
         long queryWidth = _config.Heads * _headSize, keyWidth = _groups * _headSize;
-        var parts = _qkv.forward(x).split([queryWidth, keyWidth, keyWidth], -1);
+        var packed = _qkv.forward(x);
+        if (cache is null && IsPlain && PackedAttention.CanRun(packed))
+        {
+            return _output.forward(PackedAttention.Apply(packed, _config.Heads)).MoveToOuterDisposeScope();
+        }
+
+        var parts = packed.split([queryWidth, keyWidth, keyWidth], -1);
         var query = CausalAttention.SplitHeads(parts[0], _config.Heads);
         var key = CausalAttention.SplitHeads(parts[1], _groups);
         var value = CausalAttention.SplitHeads(parts[2], _groups);
@@ -67,6 +73,9 @@ public sealed class Attention : TokenMixer
         var mixed = Attend(query, RepeatGroups(key), RepeatGroups(value));
         return _output.forward(CausalAttention.MergeHeads(mixed)).MoveToOuterDisposeScope();
     }
+
+    // One head of keys and values for each of queries, none of them turned, every earlier token seen.
+    private bool IsPlain => _rotary is null && _groups == _config.Heads && _config is not SparseAttentionConfig;
 
     private Tensor Attend(Tensor query, Tensor key, Tensor value)
     {

@@ -16,7 +16,7 @@ namespace CoFrGeNet.Torch;
 internal sealed class HeadLoss : IDisposable
 {
     // Big enough for the products to run at full speed, small beside the model.
-    private const long ChunkBytes = 96 << 20;
+    private const long ChunkBytes = 104 << 20;
 
     private Tensor? _logits;
     private Tensor? _weightGradient;
@@ -111,8 +111,13 @@ internal sealed class HeadLoss : IDisposable
         return (losses.mean().to(ScalarType.Float32), hiddenGradient, weightGradient);
     }
 
-    private static long ChunkRows(long rows, long vocabulary, ScalarType type) =>
-        Math.Clamp(ChunkBytes / (vocabulary * type.ElementSize()), 1, Math.Max(rows, 1));
+    // Chunks of one size: a short last one would cost nearly what a whole one does.
+    private static long ChunkRows(long rows, long vocabulary, ScalarType type)
+    {
+        var most = Math.Clamp(ChunkBytes / (vocabulary * type.ElementSize()), 1, Math.Max(rows, 1));
+        var chunks = Math.Max(1, (rows + most - 1) / most);
+        return Math.Max(1, (rows + chunks - 1) / chunks);
+    }
 
     private Tensor TakeWeightGradient(Tensor weight)
     {
