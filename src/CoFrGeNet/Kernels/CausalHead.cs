@@ -145,6 +145,7 @@ internal readonly unsafe struct CausalHead<TLanes, TElement>
         return taken;
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     // Left [R, s] times transposed right, for the columns that rows see.
     private void Scores(float* left, float* right, int first, int count, float* scores)
     {
@@ -162,6 +163,7 @@ internal readonly unsafe struct CausalHead<TLanes, TElement>
         }
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     // Weights [R, T] times right [T, s].
     private void Mix(float* weights, float* right, int first, int count, float* result)
     {
@@ -184,6 +186,7 @@ internal readonly unsafe struct CausalHead<TLanes, TElement>
         }
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     // Adds transposed weights [T, R] times right [R, s].
     private void Collect(float* weights, float* right, int first, int count, float* result)
     {

@@ -29,7 +29,7 @@ internal static unsafe class PanelProduct<TLanes>
     /// <param name="c">[4, <see cref="Width"/>].</param>
     /// <param name="cStride">From a row of c to the next.</param>
     /// <param name="adds">Whether c is added to.</param>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     public static void Run(float* a, nint rowStep, nint step, float* b, nint count, float* c, nint cStride, bool adds)
     {
         TLanes c00 = default, c01 = default, c10 = default, c11 = default, c20 = default, c21 = default, c30 = default, c31 = default;
@@ -85,14 +85,16 @@ internal static unsafe class PanelProduct<TLanes>
     /// <param name="columns">Columns, the rows of a panel.</param>
     /// <param name="target">Receives the panels.</param>
     /// <param name="paddedRows">Columns of all panels, a multiple of <see cref="Width"/>.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void PackTransposed(float* source, int stride, int rows, int columns, float* target, int paddedRows)
     {
-        for (int row = 0; row < paddedRows; row++)
+        new Span<float>(target + ((nint)rows / Width * Width * columns), (paddedRows - (rows / Width * Width)) * columns).Clear();
+        for (int row = 0; row < rows; row++, source += stride)
         {
             float* column = target + ((nint)(row / Width) * Width * columns) + (row % Width);
-            for (int c = 0; c < columns; c++)
+            for (int c = 0; c < columns; c++, column += Width)
             {
-                column[c * Width] = row < rows ? source[((nint)row * stride) + c] : 0;
+                *column = source[c];
             }
         }
     }

@@ -66,8 +66,14 @@ internal unsafe interface ILanes<TSelf> :
     /// <summary>a where x is negative, b elsewhere (also for -0 and NaN).</summary>
     static abstract TSelf WhereNegative(TSelf x, TSelf a, TSelf b);
 
-    /// <summary>e^x.</summary>
+    /// <summary>e^x, as <see cref="Exponential"/> computes it.</summary>
     static abstract TSelf Exp(TSelf x);
+
+    /// <summary>The nearest whole number, of two the even one.</summary>
+    static abstract TSelf Round(TSelf x);
+
+    /// <summary>x 2^n of whole numbers n from -151 to 129.</summary>
+    static abstract TSelf Scale(TSelf x, TSelf n);
 
     /// <summary>The natural logarithm.</summary>
     static abstract TSelf Log(TSelf x);

@@ -93,7 +93,18 @@ internal readonly unsafe struct Lanes128 : ILanes<Lanes128>
         new(Vector128.ConditionalSelect(Vector128.LessThan(x._v, Vector128<float>.Zero), a._v, b._v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes128 Exp(Lanes128 x) => new(Vector128.Exp(x._v));
+    public static Lanes128 Exp(Lanes128 x) => Exponential.Of(x);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes128 Round(Lanes128 x) => new(Vector128.Round(x._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes128 Scale(Lanes128 x, Lanes128 n)
+    {
+        // In two steps: the exponent alone reaches neither 2^128 nor the denormal numbers.
+        Vector128<float> half = Vector128.Round(n._v * 0.5f);
+        return new(x._v * PowerOfTwo(half) * PowerOfTwo(n._v - half));
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes128 Log(Lanes128 x) => new(Vector128.Log(x._v));
@@ -117,4 +128,7 @@ internal readonly unsafe struct Lanes128 : ILanes<Lanes128>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int CountLess(Lanes128 x, Lanes128 y, int lanes) =>
         BitOperations.PopCount((ulong)Vector128.LessThan(x._v, y._v).ExtractMostSignificantBits() & ((1ul << lanes) - 1));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<float> PowerOfTwo(Vector128<float> n) => ((Vector128.ConvertToInt32Native(n) + Vector128.Create(127)) << 23).AsSingle();
 }

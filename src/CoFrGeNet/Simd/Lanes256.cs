@@ -93,7 +93,18 @@ internal readonly unsafe struct Lanes256 : ILanes<Lanes256>
         new(Vector256.ConditionalSelect(Vector256.LessThan(x._v, Vector256<float>.Zero), a._v, b._v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes256 Exp(Lanes256 x) => new(Vector256.Exp(x._v));
+    public static Lanes256 Exp(Lanes256 x) => Exponential.Of(x);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 Round(Lanes256 x) => new(Vector256.Round(x._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 Scale(Lanes256 x, Lanes256 n)
+    {
+        // In two steps: the exponent alone reaches neither 2^128 nor the denormal numbers.
+        Vector256<float> half = Vector256.Round(n._v * 0.5f);
+        return new(x._v * PowerOfTwo(half) * PowerOfTwo(n._v - half));
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes256 Log(Lanes256 x) => new(Vector256.Log(x._v));
@@ -117,4 +128,7 @@ internal readonly unsafe struct Lanes256 : ILanes<Lanes256>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int CountLess(Lanes256 x, Lanes256 y, int lanes) =>
         BitOperations.PopCount((ulong)Vector256.LessThan(x._v, y._v).ExtractMostSignificantBits() & ((1ul << lanes) - 1));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<float> PowerOfTwo(Vector256<float> n) => ((Vector256.ConvertToInt32Native(n) + Vector256.Create(127)) << 23).AsSingle();
 }

@@ -1,6 +1,7 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace CoFrGeNet.Simd;
 
@@ -93,7 +94,23 @@ internal readonly unsafe struct Lanes512 : ILanes<Lanes512>
         new(Vector512.ConditionalSelect(Vector512.LessThan(x._v, Vector512<float>.Zero), a._v, b._v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes512 Exp(Lanes512 x) => new(Vector512.Exp(x._v));
+    public static Lanes512 Exp(Lanes512 x) => Exponential.Of(x);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 Round(Lanes512 x) => new(Vector512.Round(x._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 Scale(Lanes512 x, Lanes512 n)
+    {
+        if (Avx512F.IsSupported)
+        {
+            return new(Avx512F.Scale(x._v, n._v));
+        }
+
+        // In two steps: the exponent alone reaches neither 2^128 nor the denormal numbers.
+        Vector512<float> half = Vector512.Round(n._v * 0.5f);
+        return new(x._v * PowerOfTwo(half) * PowerOfTwo(n._v - half));
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes512 Log(Lanes512 x) => new(Vector512.Log(x._v));
@@ -118,4 +135,7 @@ internal readonly unsafe struct Lanes512 : ILanes<Lanes512>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int CountLess(Lanes512 x, Lanes512 y, int lanes) =>
         BitOperations.PopCount((ulong)Vector512.LessThan(x._v, y._v).ExtractMostSignificantBits() & ((1ul << lanes) - 1));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> PowerOfTwo(Vector512<float> n) => ((Vector512.ConvertToInt32Native(n) + Vector512.Create(127)) << 23).AsSingle();
 }

@@ -86,7 +86,13 @@ internal readonly unsafe struct LanesScalar : ILanes<LanesScalar>
     public static LanesScalar WhereNegative(LanesScalar x, LanesScalar a, LanesScalar b) => x._v < 0 ? a : b;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static LanesScalar Exp(LanesScalar x) => new(MathF.Exp(x._v));
+    public static LanesScalar Exp(LanesScalar x) => Exponential.Of(x);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static LanesScalar Round(LanesScalar x) => new(MathF.Round(x._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static LanesScalar Scale(LanesScalar x, LanesScalar n) => new(MathF.ScaleB(x._v, float.ConvertToIntegerNative<int>(n._v)));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static LanesScalar Log(LanesScalar x) => new(MathF.Log(x._v));
