@@ -23,14 +23,13 @@ public sealed class Trainer : IDisposable
     private readonly LearningRateSchedule _learningRate;
     private readonly DyadicSchedule? _dyadic;
     private readonly SpikeRule _spikes;
-    private readonly IReadOnlyList<(string Name, ILadderLayer Layer)> _ladderLayers;
+    private readonly PoleWatch _poles;
     private readonly RankGroup _ranks;
     private readonly DataParallel _parallel;
     private readonly bool _saves;
     private readonly int _sequencesPerStep;
     private readonly int _microBatch;
     private int _step;
-    private bool _hasReserved;
     private int _skippedSteps;
     private int _skippedInARow;
     private double _maxGradientNorm;
@@ -73,7 +72,7 @@ public sealed class Trainer : IDisposable
         _learningRate = new LearningRateSchedule(training);
         _dyadic = training.LadderSchedule == LadderSchedule.None ? null : new DyadicSchedule(Model, training.Steps, training.LadderSchedule == LadderSchedule.DyadicTruncated);
         _spikes = new SpikeRule(training.Spikes);
-        _ladderLayers = [.. Model.named_modules().Where(entry => entry.module is ILadderLayer).Select(entry => (entry.name, (ILadderLayer)entry.module))];
+        _poles = new PoleWatch(Model);
     }
 
     /// <summary>The model that is trained.</summary>
@@ -252,19 +251,8 @@ public sealed class Trainer : IDisposable
             _observer?.OnMessage(_step + 1, $"ladder level {level} of {_dyadic!.Depth} is trained from here on");
         }
 
-        if (!_hasReserved && _ranks.Size == 1)
-        {
-            _optimizer.Reserve();
-            _hasReserved = true;
-        }
-
         var logged = (_step + 1) % _config.Training.LogEvery == 0;
-        foreach (var (_, layer) in _ladderLayers)
-        {
-            // Taken off again after the step: an evaluation in between is not part of it.
-            layer.Statistics = logged ? new PoleStatistics() : null;
-        }
-
+        _poles.Begin(logged);
         var loss = AccumulateGradients();
         if (!double.IsFinite(loss))
         {
@@ -273,15 +261,8 @@ public sealed class Trainer : IDisposable
         }
 
         // Before clipping, which would hide what a pole did.
-        var poles = logged ? TakePoleReports() : [];
-        if (_config.Training.LadderClipNorm > 0)
-        {
-            foreach (var (_, layer) in _ladderLayers)
-            {
-                LadderGradients.Clip(layer, _config.Training.LadderClipNorm);
-            }
-        }
-
+        var poles = logged ? _parallel.Merge(_poles.Take()) : [];
+        _poles.Clip(_config.Training.LadderClipNorm);
         var norms = _clipper.Clip();
         var learningRate = _learningRate.At(_step);
         var skipped = ReasonToSkip(loss, norms);
@@ -341,7 +322,7 @@ public sealed class Trainer : IDisposable
         var parts = share / _microBatch;
         var first = ((long)_step * _sequencesPerStep) + ((long)_ranks.Rank * share);
         double sum = 0;
-        _parallel.BeginStep();
+        _parallel.BeginStep(_optimizer);
         for (var part = 0; part < parts; part++)
         {
             using var scope = NewDisposeScope();
@@ -361,21 +342,6 @@ public sealed class Trainer : IDisposable
 
         _parallel.CompleteGradients();
         return _parallel.Mean(sum / parts);
-    }
-
-    private List<PoleReport> TakePoleReports()
-    {
-        var reports = new List<PoleReport>();
-        foreach (var (name, layer) in _ladderLayers)
-        {
-            using var statistics = layer.Statistics!;
-            var gradients = LadderGradients.Norms(layer);
-            reports.Add(new PoleReport(
-                name, statistics.GuardedShare, statistics.MinDenominator, statistics.MaxOutput, Math.Sqrt(gradients.Sum(norm => norm * norm)), gradients.Max()));
-            layer.Statistics = null;
-        }
-
-        return _parallel.Merge(reports);
     }
 
     private void SaveCheckpoint()

@@ -1,4 +1,5 @@
 using CoFrGeNet.Kernels;
+using CoFrGeNet.Torch.Native;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -88,10 +89,7 @@ public sealed class PoleStatistics : IDisposable
     {
         using DisposeScope scope = NewDisposeScope();
         _count += count;
-        if (_pendingMin is not null && (_pendingMin.device != minDenominator.device || _pendingMin.dtype != minDenominator.dtype))
-        {
-            ReadBack();
-        }
+        ReadBackUnlessLike(minDenominator);
 
         Replace(ref _pendingGuarded, guarded.alias(), static (x, y) => x.add(y));
         Replace(ref _pendingMin, minDenominator.alias(), static (x, y) => minimum(x, y));
@@ -111,10 +109,7 @@ public sealed class PoleStatistics : IDisposable
         using Scalar epsilon = scaledEpsilon.ToScalar();
         using Scalar unscale = (1 / scale).ToScalar();
         _count += count;
-        if (_pendingMin is not null && (_pendingMin.device.ToString() != denominators.device.ToString() || _pendingMin.dtype != denominators.dtype))
-        {
-            ReadBack();
-        }
+        ReadBackUnlessLike(denominators);
 
         Tensor magnitudes = denominators.abs();
         Replace(ref _pendingGuarded, magnitudes.lt(epsilon).sum(), static (x, y) => x.add(y));
@@ -139,6 +134,15 @@ public sealed class PoleStatistics : IDisposable
         Tensor combined = (pending is null ? next : combine(pending, next)).DetachFromDisposeScope();
         pending?.Dispose();
         pending = combined;
+    }
+
+    // Sums of another device or type cannot be added to.
+    private void ReadBackUnlessLike(Tensor tensor)
+    {
+        if (_pendingMin is not null && (!TensorMemory.IsOn(_pendingMin, tensor.device) || _pendingMin.dtype != tensor.dtype))
+        {
+            ReadBack();
+        }
     }
 
     private void ReadBack()

@@ -35,6 +35,53 @@ static __device__ __forceinline__ void load_weights(const Elementwise& p, Index 
     }
 }
 
+// Adds ladder l of a column to y of ROWS rows from the first, and notes what is tracked.
+static __device__ __forceinline__ void add_ladder(const Elementwise& p, Index l, Index column, Index first, const float* g, float* y, Poles& poles)
+{
+    float w[DEPTH], b[DEPTH];
+    load_weights(p, l, column, w, b);
+    Index at = l * p.width + column;
+    float v = p.combine[at];
+    float lowest = __int_as_float(0x7F800000);
+    float highest = -lowest;
+#pragma unroll
+    for (int r = 0; r < ROWS; r++)
+    {
+        float x[DEPTH];
+#pragma unroll
+        for (int k = 0; k < DEPTH; k++)
+        {
+            x[k] = denominator(w[k] * g[r] + b[k], p.constants);
+        }
+
+        float last;
+        float f = ladder_value(x, p.constants, last);
+        if (first + r < p.rows)
+        {
+            if (p.tracking.guarded != nullptr)
+            {
+                see(poles, f, last, p.constants);
+            }
+
+            lowest = least(f, lowest);
+            highest = greatest(f, highest);
+        }
+
+        if (p.tracking.rangeUse == CLIP)
+        {
+            f = clipped(f, p.tracking.low[at], p.tracking.high[at]);
+        }
+
+        y[r] = fmaf(v, f, y[r]);
+    }
+
+    if (p.tracking.rangeUse == WIDEN)
+    {
+        lower(p.tracking.low + at, lowest);
+        raise(p.tracking.high + at, highest);
+    }
+}
+
 // A thread is a column; it takes ROWS rows at a time.
 extern "C" __global__ void elementwise_forward(const Elementwise p)
 {
@@ -57,48 +104,7 @@ extern "C" __global__ void elementwise_forward(const Elementwise p)
 
         for (Index l = 0; l < p.ladders; l++)
         {
-            float w[DEPTH], b[DEPTH];
-            load_weights(p, l, column, w, b);
-            Index at = l * p.width + column;
-            float v = p.combine[at];
-            float lowest = __int_as_float(0x7F800000);
-            float highest = -lowest;
-#pragma unroll
-            for (int r = 0; r < ROWS; r++)
-            {
-                float x[DEPTH];
-#pragma unroll
-                for (int k = 0; k < DEPTH; k++)
-                {
-                    x[k] = denominator(w[k] * g[r] + b[k], p.constants);
-                }
-
-                float last;
-                float f = ladder_value(x, p.constants, last);
-                if (first + r < p.rows)
-                {
-                    if (p.tracking.guarded != nullptr)
-                    {
-                        see(poles, f, last, p.constants);
-                    }
-
-                    lowest = least(f, lowest);
-                    highest = greatest(f, highest);
-                }
-
-                if (p.tracking.rangeUse == CLIP)
-                {
-                    f = clipped(f, p.tracking.low[at], p.tracking.high[at]);
-                }
-
-                y[r] = fmaf(v, f, y[r]);
-            }
-
-            if (p.tracking.rangeUse == WIDEN)
-            {
-                lower(p.tracking.low + at, lowest);
-                raise(p.tracking.high + at, highest);
-            }
+            add_ladder(p, l, column, first, g, y, poles);
         }
 
 #pragma unroll
@@ -120,6 +126,80 @@ extern "C" __global__ void elementwise_forward(const Elementwise p)
 // Adds to a part, or begins it.
 static __device__ __forceinline__ void accumulate(float* cell, float value, bool isFirst) { *cell = isFirst ? value : *cell + value; }
 
+// Where a column's sums of a chunk lie: of the levels, of the biases if there are any, of V.
+struct Part
+{
+    float* levels;
+    float* biases;
+    float* combine;
+};
+
+static __device__ __forceinline__ Part part_of(const Elementwise& p, Index chunk, Index column)
+{
+    Index levelRows = DEPTH * p.ladders;
+    Part part;
+    part.levels = p.parts + chunk * ((p.biases == nullptr ? 1 : 2) * levelRows + p.ladders) * p.width + column;
+    part.biases = part.levels + levelRows * p.width;
+    part.combine = p.biases == nullptr ? part.biases : part.biases + levelRows * p.width;
+    return part;
+}
+
+// What count rows give to the gradients of ladder l at a column: added to gradG, and to the part, which begins with it or goes on.
+static __device__ __forceinline__ void differentiate_ladder(
+    const Elementwise& p, Index l, Index column, Index count, const float* g, const float* gradY, float* gradG, const Part& part, bool isFirst)
+{
+    float w[DEPTH], b[DEPTH], sums[DEPTH], biasSums[DEPTH];
+    load_weights(p, l, column, w, b);
+    float v = p.combine[l * p.width + column];
+    float sumV = 0.0f;
+#pragma unroll
+    for (int k = 0; k < DEPTH; k++)
+    {
+        sums[k] = biasSums[k] = 0.0f;
+    }
+
+#pragma unroll
+    for (int r = 0; r < ROWS; r++)
+    {
+        float x[DEPTH], slopes[DEPTH], derivatives[DEPTH];
+#pragma unroll
+        for (int k = 0; k < DEPTH; k++)
+        {
+            float a = w[k] * g[r] + b[k];
+            x[k] = denominator(a, p.constants);
+            slopes[k] = denominator_slope(a);
+        }
+
+        float f = ladder_gradient(x, p.constants, derivatives);
+        if (r < count)
+        {
+            float upstream = gradY[r] * v;
+            sumV = fmaf(gradY[r], f, sumV);
+#pragma unroll
+            for (int k = 0; k < DEPTH; k++)
+            {
+                float gradient = derivatives[k] * slopes[k] * upstream;
+                sums[k] = fmaf(gradient, g[r], sums[k]);
+                biasSums[k] += gradient;
+                gradG[r] = fmaf(gradient, w[k], gradG[r]);
+            }
+        }
+    }
+
+#pragma unroll
+    for (int k = 0; k < DEPTH; k++)
+    {
+        Index at = (k * p.ladders + l) * p.width;
+        accumulate(part.levels + at, sums[k], isFirst);
+        if (p.biases != nullptr)
+        {
+            accumulate(part.biases + at, biasSums[k], isFirst);
+        }
+    }
+
+    accumulate(part.combine + l * p.width, sumV, isFirst);
+}
+
 // A thread is a column of a chunk of rows, and the only one that writes the chunk's part of the parameters' gradients at its column.
 extern "C" __global__ void elementwise_backward(const Elementwise p)
 {
@@ -131,10 +211,7 @@ extern "C" __global__ void elementwise_backward(const Elementwise p)
 
     Index begin = blockIdx.y * p.chunkRows;
     Index end = begin + p.chunkRows < p.rows ? begin + p.chunkRows : p.rows;
-    Index levelRows = DEPTH * p.ladders;
-    float* levels = p.parts + blockIdx.y * ((p.biases == nullptr ? 1 : 2) * levelRows + p.ladders) * p.width + column;
-    float* biases = levels + levelRows * p.width;
-    float* combine = p.biases == nullptr ? biases : biases + levelRows * p.width;
+    Part part = part_of(p, blockIdx.y, column);
     for (Index first = begin; first < end; first += ROWS)
     {
         float g[ROWS], gradY[ROWS], gradG[ROWS];
@@ -149,56 +226,7 @@ extern "C" __global__ void elementwise_backward(const Elementwise p)
 
         for (Index l = 0; l < p.ladders; l++)
         {
-            float w[DEPTH], b[DEPTH], sums[DEPTH], biasSums[DEPTH];
-            load_weights(p, l, column, w, b);
-            float v = p.combine[l * p.width + column];
-            float sumV = 0.0f;
-#pragma unroll
-            for (int k = 0; k < DEPTH; k++)
-            {
-                sums[k] = biasSums[k] = 0.0f;
-            }
-
-#pragma unroll
-            for (int r = 0; r < ROWS; r++)
-            {
-                float x[DEPTH], slopes[DEPTH], derivatives[DEPTH];
-#pragma unroll
-                for (int k = 0; k < DEPTH; k++)
-                {
-                    float a = w[k] * g[r] + b[k];
-                    x[k] = denominator(a, p.constants);
-                    slopes[k] = denominator_slope(a);
-                }
-
-                float f = ladder_gradient(x, p.constants, derivatives);
-                if (first + r < end)
-                {
-                    float upstream = gradY[r] * v;
-                    sumV = fmaf(gradY[r], f, sumV);
-#pragma unroll
-                    for (int k = 0; k < DEPTH; k++)
-                    {
-                        float gradient = derivatives[k] * slopes[k] * upstream;
-                        sums[k] = fmaf(gradient, g[r], sums[k]);
-                        biasSums[k] += gradient;
-                        gradG[r] = fmaf(gradient, w[k], gradG[r]);
-                    }
-                }
-            }
-
-#pragma unroll
-            for (int k = 0; k < DEPTH; k++)
-            {
-                Index at = (k * p.ladders + l) * p.width;
-                accumulate(levels + at, sums[k], first == begin);
-                if (p.biases != nullptr)
-                {
-                    accumulate(biases + at, biasSums[k], first == begin);
-                }
-            }
-
-            accumulate(combine + l * p.width, sumV, first == begin);
+            differentiate_ladder(p, l, column, end - first, g, gradY, gradG, part, first == begin);
         }
 
 #pragma unroll

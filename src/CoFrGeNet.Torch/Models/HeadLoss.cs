@@ -130,11 +130,10 @@ internal sealed class HeadLoss : IDisposable
         return Take(ref _weightGradient, weight.shape, weight.dtype, weight.device).alias();
     }
 
-    // Devices are compared by their names: TorchSharp makes a new Device object each time, and compares references.
     // Contents are undefined, but finite: a product with beta 0 overwrites them.
     private static Tensor Take(ref Tensor? kept, long[] shape, ScalarType type, Device device)
     {
-        if (kept is null || kept.dtype != type || kept.device.ToString() != device.ToString() || !kept.shape.SequenceEqual(shape))
+        if (kept is null || kept.dtype != type || !TensorMemory.IsOn(kept, device) || !kept.shape.SequenceEqual(shape))
         {
             kept?.Dispose();
 

@@ -46,6 +46,9 @@ public static unsafe partial class TensorMemory
         ? Data(tensor.Handle)
         : throw new ArgumentException("The tensor is not contiguous.", nameof(tensor));
 
+    /// <summary>Whether a tensor lies on a device. By name: TorchSharp makes a new <see cref="Device"/> each time that it is asked, and compares references.</summary>
+    internal static bool IsOn(Tensor tensor, Device device) => tensor.device.ToString() == device.ToString();
+
     /// <summary>The type of a tensor's elements, float32 or bfloat16.</summary>
     internal static ElementType ElementTypeOf(Tensor tensor) => tensor.dtype == ScalarType.BFloat16 ? ElementType.BFloat16 : ElementType.Float32;
 

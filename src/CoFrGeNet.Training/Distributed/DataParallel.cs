@@ -17,6 +17,7 @@ internal sealed class DataParallel : IDisposable
     private readonly GradientBuckets? _buckets;
     private readonly OutputRange[] _ranges;
     private readonly bool _isSharded;
+    private bool _hasReserved;
 
     /// <summary>Brings the ranks to the same weights.</summary>
     /// <param name="ranks">The ranks.</param>
@@ -68,8 +69,20 @@ internal sealed class DataParallel : IDisposable
         return Enumerable.Range(1, most).Last(size => share % size == 0);
     }
 
-    /// <summary>Prepares the gradients of a step.</summary>
-    public void BeginStep() => _buckets?.Prepare();
+    /// <summary>Prepares the gradients of a step: buckets of them, or before the first step of a single process room for them and for the optimizer's state.</summary>
+    /// <param name="optimizer">The optimizer.</param>
+    public void BeginStep(AdamW optimizer)
+    {
+        if (_buckets is not null)
+        {
+            _buckets.Prepare();
+        }
+        else if (!_hasReserved)
+        {
+            optimizer.Reserve();
+            _hasReserved = true;
+        }
+    }
 
     /// <summary>Says that the next backward pass completes the step's gradients.</summary>
     public void BeginLastPart() => _buckets?.SendDuringBackward();
