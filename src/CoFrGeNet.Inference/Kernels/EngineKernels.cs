@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics;
 using CoFrGeNet.Configuration;
 using CoFrGeNet.Kernels;
 using CoFrGeNet.Simd;
@@ -36,10 +37,19 @@ internal abstract unsafe class EngineKernels
     /// <param name="width">Number of values.</param>
     public static int Padded(int width) => (width + RowAlignment - 1) / RowAlignment * RowAlignment;
 
-    /// <summary>Whether rows are rounded before <see cref="MultiplyRows"/> meets int8 weights.</summary>
-    public abstract bool RoundsRows { get; }
+    /// <summary>Whether <see cref="MultiplyRows"/> takes rows for weights of a type not as they are, but as <see cref="Prepare"/> makes them.</summary>
+    /// <param name="type">The weights' type.</param>
+    public abstract bool Prepares(WeightType type);
 
-    /// <inheritdoc cref="RowProduct{TLanes}.Run"/>
+    /// <summary>Prepares a row.</summary>
+    /// <param name="type">The weights' type.</param>
+    /// <param name="x">The row.</param>
+    /// <param name="inputs">Its width.</param>
+    /// <param name="prepared">Receives as many bytes as the row has, at most.</param>
+    /// <returns>What it is counted in.</returns>
+    public abstract float Prepare(WeightType type, float* x, int inputs, float* prepared);
+
+    /// <inheritdoc cref="RowProduct{TDot, TSum, TX}.Run"/>
     public abstract void MultiplyRows(in ProductCall call, int first, int end);
 
     /// <inheritdoc cref="BlockProduct{TLanes}.Pack"/>
@@ -99,17 +109,30 @@ internal sealed unsafe class EngineKernels<TLanes> : EngineKernels
 
     public override int TriangleChannels => TriangleKernel<TLanes>.Channels;
 
-    public override bool RoundsRows => typeof(TLanes) == typeof(Lanes512) && Int8Product.IsSupported;
+    private static bool IsWhole => typeof(TLanes) == typeof(Lanes512) && WholeDot.IsSupported;
+
+    public override bool Prepares(WeightType type) => type == WeightType.BFloat16 || (type == WeightType.Int8 && IsWhole);
+
+    public override float Prepare(WeightType type, float* x, int inputs, float* prepared)
+    {
+        if (type == WeightType.Int8)
+        {
+            return WholeDot.Round(x, inputs, (short*)prepared);
+        }
+
+        BFloat16Dot<TLanes>.Split(x, inputs, prepared);
+        return 1;
+    }
 
     public override void MultiplyRows(in ProductCall call, int first, int end)
     {
-        if (call.Matrix.Type == WeightType.Int8 && RoundsRows)
+        switch (call.Matrix.Type)
         {
-            Int8Product.Run(call, first, end);
-        }
-        else
-        {
-            RowProduct<TLanes>.Run(call, first, end);
+            case WeightType.Float32: RowProduct<Float32Dot<TLanes>, TLanes, TLanes>.Run(call, first, end); break;
+            case WeightType.BFloat16: RowProduct<BFloat16Dot<TLanes>, TLanes, TLanes>.Run(call, first, end); break;
+            case WeightType.Int8 when IsWhole: RowProduct<WholeDot, Vector512<int>, Vector512<short>>.Run(call, first, end); break;
+            case WeightType.Int8: RowProduct<Int8Dot<TLanes>, TLanes, TLanes>.Run(call, first, end); break;
+            default: Int4Product<TLanes>.Run(call, first, end); break;
         }
     }
 

@@ -11,16 +11,13 @@ internal readonly unsafe struct ProductCall
     /// <summary>b [N], or null.</summary>
     public float* Bias { get; init; }
 
-    /// <summary>x.</summary>
+    /// <summary>x; for the products of few rows as <see cref="EngineKernels.Prepare"/> left it.</summary>
     public required float* X { get; init; }
 
     /// <summary>From a row of x to the next.</summary>
     public required nint XStride { get; init; }
 
-    /// <summary>x in whole numbers for int8 weights, where the kernels take that.</summary>
-    public short* Rounded { get; init; }
-
-    /// <summary>What one of these counts, for each row.</summary>
+    /// <summary>What x is counted in, for each row; null: in ones.</summary>
     public float* Steps { get; init; }
 
     /// <summary>y.</summary>

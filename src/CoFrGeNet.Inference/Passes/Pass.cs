@@ -127,20 +127,7 @@ internal sealed unsafe class Pass : IDisposable
         if (singleRows > 0)
         {
             var mark = Arena.Mark;
-            short* rounded = null;
-            float* steps = null;
-            if (_products.HasInt8 && Kernels.RoundsRows)
-            {
-                var inputs = _products.Inputs;
-                rounded = (short*)Arena.Take((long)singleRows * Int8Product.Stride(inputs) / 2);
-                steps = Arena.Take(singleRows);
-                for (var row = 0; row < singleRows; row++)
-                {
-                    steps[row] = Int8Product.Round(x + (row * stride), inputs, rounded + ((nint)row * Int8Product.Stride(inputs)));
-                }
-            }
-
-            Team.Shared.Run(_products, _products.PrepareRows(x, stride, singleRows, rounded, steps, threads), threads);
+            Team.Shared.Run(_products, _products.PrepareRows(x, stride, singleRows, Arena, threads), threads);
             Arena.Release(mark);
         }
 

@@ -14,6 +14,7 @@ internal sealed unsafe class ProductWork : Work
     private readonly nint[] _targets = new nint[MostProducts];
     private readonly nint[] _strides = new nint[MostProducts];
     private readonly bool[] _adds = new bool[MostProducts];
+    private readonly Rows[] _prepared = new Rows[(int)WeightType.Int4 + 1];
     private readonly int[] _firstPieces = new int[MostProducts + 1];
     private readonly int[] _tilesOfPiece = new int[MostProducts];
     private Stage _stage;
@@ -21,8 +22,6 @@ internal sealed unsafe class ProductWork : Work
     private nint _xStride;
     private int _firstRow;
     private int _rows;
-    private short* _rounded;
-    private float* _steps;
     private float* _packed;
     private float* _room;
     private int _roomOfThread;
@@ -44,9 +43,6 @@ internal sealed unsafe class ProductWork : Work
     /// <summary>Width of the rows.</summary>
     public int Inputs => _matrices[0]!.Inputs;
 
-    /// <summary>Whether a product has int8 weights.</summary>
-    public bool HasInt8 { get; private set; }
-
     /// <summary>Multiply-adds a row.</summary>
     public long RowOperations { get; private set; }
 
@@ -60,21 +56,28 @@ internal sealed unsafe class ProductWork : Work
         _matrices[Count] = linear.Matrix;
         (_biases[Count], _targets[Count], _strides[Count], _adds[Count]) = (linear.Bias, (nint)y, stride, adds);
         RowOperations += (long)linear.Matrix.Outputs * linear.Matrix.Inputs;
-        HasInt8 |= linear.Matrix.Type == WeightType.Int8;
         Count++;
     }
 
     /// <summary>Forgets the products.</summary>
-    public void Clear() => (Count, RowOperations, HasInt8) = (0, 0, false);
+    public void Clear() => (Count, RowOperations) = (0, 0);
 
     /// <summary>Prepares the multiplication of few rows.</summary>
     /// <returns>Number of pieces.</returns>
-    public int PrepareRows(float* x, nint xStride, int rows, short* rounded, float* steps, int threads)
+    public int PrepareRows(float* x, nint xStride, int rows, Arena arena, int threads)
     {
         _x = x;
-        _rounded = rounded;
-        _steps = steps;
         (_stage, _xStride, _firstRow, _rows) = (Stage.Rows, xStride, 0, rows);
+        Array.Clear(_prepared);
+        for (var i = 0; i < Count; i++)
+        {
+            ref var prepared = ref _prepared[(int)_matrices[i]!.Type];
+            if (prepared.X == null)
+            {
+                prepared = Prepared(_matrices[i]!.Type, arena);
+            }
+        }
+
         // Enough that a slower thread is not waited for; fewer, since the first weights of a piece are not asked for ahead.
         return Cut(EngineKernels.RowTileOutputs, 4 * threads);
     }
@@ -121,7 +124,7 @@ internal sealed unsafe class ProductWork : Work
         }
 
         var first = tile * EngineKernels.RowTileOutputs;
-        _kernels.MultiplyRows(Call(product), first, Math.Min(_matrices[product]!.Outputs, first + (_tilesOfPiece[product] * EngineKernels.RowTileOutputs)));
+        _kernels.MultiplyRows(RowCall(product), first, Math.Min(_matrices[product]!.Outputs, first + (_tilesOfPiece[product] * EngineKernels.RowTileOutputs)));
     }
 
     private int Cut(int tileOutputs, int mostPieces)
@@ -136,17 +139,46 @@ internal sealed unsafe class ProductWork : Work
         return _firstPieces[Count];
     }
 
+    // The rows as the kernels take them for weights of a type.
+    private Rows Prepared(WeightType type, Arena arena)
+    {
+        if (!_kernels.Prepares(type))
+        {
+            return new Rows { X = _x, Stride = _xStride };
+        }
+
+        var stride = EngineKernels.Padded(Inputs);
+        var rows = new Rows { X = arena.Take((long)_rows * stride), Stride = stride, Steps = arena.Take(_rows) };
+        for (var row = 0; row < _rows; row++)
+        {
+            rows.Steps[row] = _kernels.Prepare(type, _x + (row * _xStride), Inputs, rows.X + ((nint)row * stride));
+        }
+
+        return rows;
+    }
+
+    private ProductCall RowCall(int product)
+    {
+        var rows = _prepared[(int)_matrices[product]!.Type];
+        return Call(product) with { X = rows.X, XStride = rows.Stride, Steps = rows.Steps };
+    }
+
     private ProductCall Call(int product) => new()
     {
         Matrix = _matrices[product]!,
         Bias = (float*)_biases[product],
         X = _x + (_firstRow * _xStride),
         XStride = _xStride,
-        Rounded = _rounded,
-        Steps = _steps,
         Y = (float*)_targets[product] + (_firstRow * _strides[product]),
         YStride = _strides[product],
         Rows = _rows,
         Adds = _adds[product],
     };
+
+    private struct Rows
+    {
+        public float* X;
+        public nint Stride;
+        public float* Steps;
+    }
 }

@@ -24,6 +24,12 @@ internal unsafe interface ILanes<TSelf> :
     /// <summary>Reads <see cref="Count"/> bfloat16 values.</summary>
     static abstract TSelf LoadBFloat16(ushort* source);
 
+    /// <summary>Reads the first, third, .. of twice <see cref="Count"/> bfloat16 values.</summary>
+    static abstract TSelf LoadEvenBFloat16(ushort* source);
+
+    /// <summary>Reads the second, fourth, .. of twice <see cref="Count"/> bfloat16 values.</summary>
+    static abstract TSelf LoadOddBFloat16(ushort* source);
+
     /// <summary>Reads <see cref="Count"/> signed bytes.</summary>
     static abstract TSelf LoadBytes(sbyte* source);
 
@@ -86,6 +92,10 @@ internal unsafe interface ILanes<TSelf> :
 
     /// <summary>The sum of all lanes.</summary>
     static abstract float Sum(TSelf x);
+
+    /// <summary>The sums of four registers' lanes; of each the same, whatever stands beside it.</summary>
+    static virtual void Sums(TSelf a, TSelf b, TSelf c, TSelf d, float* sums) =>
+        (sums[0], sums[1], sums[2], sums[3]) = (TSelf.Sum(a), TSelf.Sum(b), TSelf.Sum(c), TSelf.Sum(d));
 
     /// <summary>The largest of all lanes.</summary>
     static abstract float Largest(TSelf x);

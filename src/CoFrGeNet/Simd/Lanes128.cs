@@ -42,6 +42,12 @@ internal readonly unsafe struct Lanes128 : ILanes<Lanes128>
     public static Lanes128 LoadBFloat16(ushort* source) => new((Vector128.WidenLower(Vector64.Load(source).ToVector128Unsafe()) << 16).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes128 LoadEvenBFloat16(ushort* source) => new((Vector128.Load((uint*)source) << 16).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes128 LoadOddBFloat16(ushort* source) => new((Vector128.Load((uint*)source) & Vector128.Create(0xFFFF0000u)).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes128 LoadBytes(sbyte* source) => new(Vector128.ConvertToSingle(Vector128.WidenLower(Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(int*)source).AsSByte()))));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

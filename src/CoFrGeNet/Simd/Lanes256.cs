@@ -42,6 +42,12 @@ internal readonly unsafe struct Lanes256 : ILanes<Lanes256>
     public static Lanes256 LoadBFloat16(ushort* source) => new((Vector256.WidenLower(Vector128.Load(source).ToVector256Unsafe()) << 16).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 LoadEvenBFloat16(ushort* source) => new((Vector256.Load((uint*)source) << 16).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 LoadOddBFloat16(ushort* source) => new((Vector256.Load((uint*)source) & Vector256.Create(0xFFFF0000u)).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes256 LoadBytes(sbyte* source) => new(Vector256.ConvertToSingle(Vector256.WidenLower(Vector128.WidenLower(Vector64.Load(source).ToVector128Unsafe()).ToVector256Unsafe())));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -43,6 +43,12 @@ internal readonly unsafe struct Lanes512 : ILanes<Lanes512>
     public static Lanes512 LoadBFloat16(ushort* source) => new((Vector512.WidenLower(Vector256.Load(source).ToVector512Unsafe()) << 16).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 LoadEvenBFloat16(ushort* source) => new((Vector512.Load((uint*)source) << 16).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 LoadOddBFloat16(ushort* source) => new((Vector512.Load((uint*)source) & Vector512.Create(0xFFFF0000u)).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes512 LoadBytes(sbyte* source) => new(Vector512.ConvertToSingle(Vector512.WidenLower(Vector256.WidenLower(Vector128.Load(source).ToVector256Unsafe()).ToVector512Unsafe())));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -123,6 +129,26 @@ internal readonly unsafe struct Lanes512 : ILanes<Lanes512>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Sum(Lanes512 x) => Vector512.Sum(x._v);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Sums(Lanes512 a, Lanes512 b, Lanes512 c, Lanes512 d, float* sums) => Sums(a._v, b._v, c._v, d._v, sums);
+
+    /// <inheritdoc cref="ILanes{TSelf}.Sums"/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Sums(Vector512<float> a, Vector512<float> b, Vector512<float> c, Vector512<float> d, float* sums)
+    {
+        if (!Avx512F.IsSupported)
+        {
+            (sums[0], sums[1], sums[2], sums[3]) = (Vector512.Sum(a), Vector512.Sum(b), Vector512.Sum(c), Vector512.Sum(d));
+            return;
+        }
+
+        // Turned round: what is added up lies in neighbouring registers instead of neighbouring lanes. Pairs, then quarters, then halves.
+        Vector512<float> ab = Avx512F.UnpackLow(a, b) + Avx512F.UnpackHigh(a, b), cd = Avx512F.UnpackLow(c, d) + Avx512F.UnpackHigh(c, d);
+        Vector512<float> abcd = Avx512F.UnpackLow(ab.AsDouble(), cd.AsDouble()).AsSingle() + Avx512F.UnpackHigh(ab.AsDouble(), cd.AsDouble()).AsSingle();
+        Vector256<float> halves = abcd.GetLower() + abcd.GetUpper();
+        (halves.GetLower() + halves.GetUpper()).Store(sums);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Largest(Lanes512 x)

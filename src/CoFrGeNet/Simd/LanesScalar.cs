@@ -40,6 +40,12 @@ internal readonly unsafe struct LanesScalar : ILanes<LanesScalar>
     public static LanesScalar LoadBFloat16(ushort* source) => new(BitConverter.UInt32BitsToSingle((uint)*source << 16));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static LanesScalar LoadEvenBFloat16(ushort* source) => LoadBFloat16(source);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static LanesScalar LoadOddBFloat16(ushort* source) => LoadBFloat16(source + 1);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static LanesScalar LoadBytes(sbyte* source) => new(*source);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
