@@ -3,18 +3,20 @@ using System.Runtime.Intrinsics.X86;
 
 namespace CoFrGeNet.Inference;
 
-/// <summary>Asks the processor for weights that are needed soon, before its own prediction does.</summary>
+/// <summary>
+/// Asks the processor for weights that are needed soon, before its own prediction does: for one row a little ahead in each stream; where rows share weights, each
+/// group of them asks for its part of the next tile, so that memory is busy while they are multiplied.
+/// </summary>
 internal static unsafe class Ahead
 {
-    /// <summary>Bytes that come at once.</summary>
+    /// <summary>How far ahead one row asks: as far as a stream of weights comes in the time that memory takes.</summary>
+    public const int Distance = 512;
+
     private const int Line = 64;
 
-    // As far as a stream of weights comes in the time that memory takes.
-    private const int Distance = 512;
-
-    /// <summary>Asks for what follows on the step at an address; any address is allowed.</summary>
-    /// <param name="step">The step's weights.</param>
-    /// <param name="bytes">Their number, a constant.</param>
+    /// <summary>Asks for a step's weights.</summary>
+    /// <param name="step">Any address.</param>
+    /// <param name="bytes">Bytes of a step, a constant.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Fetch(byte* step, int bytes)
     {
@@ -24,10 +26,10 @@ internal static unsafe class Ahead
             return;
         }
 
-        Sse.Prefetch0(step + Distance);
+        Sse.Prefetch0(step);
         if (bytes > Line)
         {
-            Sse.Prefetch0(step + Distance + Line);
+            Sse.Prefetch0(step + Line);
         }
     }
 }

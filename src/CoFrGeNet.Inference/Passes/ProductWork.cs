@@ -132,7 +132,7 @@ internal sealed unsafe class ProductWork : Work
         for (var i = 0; i < Count; i++)
         {
             var tiles = (_matrices[i]!.Outputs + tileOutputs - 1) / tileOutputs;
-            _tilesOfPiece[i] = (int)(((long)tiles + mostPieces - 1) / mostPieces);
+            _tilesOfPiece[i] = (int)(((long)tiles + mostPieces - 1) / mostPieces) | 1;
             _firstPieces[i + 1] = _firstPieces[i] + ((tiles + _tilesOfPiece[i] - 1) / _tilesOfPiece[i]);
         }
 
