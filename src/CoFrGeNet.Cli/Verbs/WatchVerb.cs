@@ -79,17 +79,17 @@ internal sealed class WatchVerb : Verb
     private List<WatchedRun> FollowPlain(string[] paths, List<WatchedRun> runs)
     {
         var clock = Stopwatch.StartNew();
-        var evaluations = new Dictionary<string, int>();
-        Follow(paths, runs, now =>
+        var told = new Dictionary<string, (int Evaluations, RunStatus Status)>();
+        Follow(paths, runs, latest =>
         {
-            runs = now;
-            foreach (var run in now)
+            runs = latest;
+            foreach (var run in latest)
             {
-                // Every evaluation has a line, and so has a stretch of time without one.
-                var count = run.Metrics.Evaluations.Count;
-                if (!evaluations.TryGetValue(run.Path, out var before) || before != count || clock.Elapsed > PlainInterval)
+                // Every evaluation has a line, so has an end, and so has a stretch of time without either.
+                var now = (run.Metrics.Evaluations.Count, run.Status);
+                if (!told.TryGetValue(run.Path, out var before) || before != now || clock.Elapsed > PlainInterval)
                 {
-                    evaluations[run.Path] = count;
+                    told[run.Path] = now;
                     Tool.Error.WriteLine(WatchView.Describe(run));
                 }
             }

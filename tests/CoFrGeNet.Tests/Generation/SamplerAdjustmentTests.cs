@@ -159,7 +159,7 @@ public class SamplerAdjustmentTests
     {
         static string Message(SamplingOptions options) => Assert.Throws<UserErrorException>(options.Validate).Message;
         Assert.Equal("sampling.minP is 1.5; allowed is 0 to 1.", Message(new SamplingOptions { MinP = 1.5 }));
-        Assert.Equal("sampling.repetitionPenalty is 0; allowed is a number above 0.", Message(new SamplingOptions { RepetitionPenalty = 0 }));
+        Assert.Equal("sampling.repetitionPenalty is 0; allowed is 0.01 to 100.", Message(new SamplingOptions { RepetitionPenalty = 0 }));
         Assert.Contains("presencePenalty is NaN", Message(new SamplingOptions { PresencePenalty = double.NaN }));
         Assert.Contains("frequencyPenalty is", Message(new SamplingOptions { FrequencyPenalty = double.PositiveInfinity }));
         Assert.Contains("minTokens is 5; allowed is 0 to 4", Message(new SamplingOptions { MinTokens = 5, MaxTokens = 4 }));

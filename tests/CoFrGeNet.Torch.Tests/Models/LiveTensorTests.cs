@@ -101,7 +101,8 @@ public class LiveTensorTests
             Decode(model, tokens);
         }
 
-        Assert.Equal(before, Tensor.TotalCount);
+        // Fewer where the finalizer has only now come to a tensor of another test.
+        Assert.InRange(Tensor.TotalCount, 0, before);
     }
 
     [Theory]
