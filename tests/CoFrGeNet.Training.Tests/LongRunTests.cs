@@ -85,12 +85,13 @@ public class LongRunTests
         var run = new RunConfig
         {
             Model = model with { Blocks = [model.Blocks[0] with { Repeat = 2 }] },
-            Training = new TrainingConfig { Steps = 1100, TokensPerStep = 512, EvaluationTokens = 512, EvaluateEvery = 2000, CheckpointEvery = 2000, Precision = precision },
+            Training = new TrainingConfig { Steps = 1500, TokensPerStep = 512, EvaluationTokens = 512, EvaluateEvery = 2000, CheckpointEvery = 2000, Precision = precision },
         };
         using var trainer = new Trainer(run, TrainingSamples.Text with { Validation = TrainingSamples.Text.Train }, observer: observer);
         trainer.Train();
         TestContext.Current.TestOutputHelper!.WriteLine(string.Join(", ", seen.Select(entry => $"{entry.Step}: {entry.Bytes >> 20} MiB, {entry.Tensors} tensors")));
-        var after = seen.Where(entry => entry.Step is >= 100 and <= 1100).ToArray();
+        // A thousand steps, after the hundreds in which the runtime compiles its code a second time and its own heap settles.
+        var after = seen.Where(entry => entry.Step >= 500).ToArray();
         Assert.All(after, entry => Assert.Equal(1, (double)entry.Bytes / after[0].Bytes, 0.02));
         Assert.Single(after.Select(entry => entry.Tensors).Distinct());
     }
