@@ -22,7 +22,7 @@ internal sealed partial class Scheduler : IDisposable
     private readonly FairQueue _queue;
     private readonly List<SequenceWork> _running = [];
     private readonly Stack<IDecodingSession> _sessions = [];
-    private readonly Queue<ModelLook> _looks = [];
+    private readonly LookQueue _looks = new(MostLooks);
     private readonly AutoResetEvent _work = new(false);
     private readonly Thread _thread;
     private volatile Exception? _end;
@@ -90,14 +90,9 @@ internal sealed partial class Scheduler : IDisposable
         }
 
         var answer = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
-        lock (_looks)
+        if (!_looks.TryAdd(new ModelLook(pages, () => Answer(answer, look), error => answer.TrySetException(error), cancellation)))
         {
-            if (_looks.Count >= MostLooks)
-            {
-                throw new ApiException(StatusCodes.Status429TooManyRequests, $"{MostLooks} requests of this kind wait for this model already; try again later.", "queue_full") { RetryAfter = 2 };
-            }
-
-            _looks.Enqueue(new ModelLook(pages, () => Answer(answer, look), error => answer.TrySetException(error), cancellation));
+            throw new ApiException(StatusCodes.Status429TooManyRequests, $"{MostLooks} requests of this kind wait for this model already; try again later.", "queue_full") { RetryAfter = 2 };
         }
 
         _work.Set();
@@ -128,7 +123,7 @@ internal sealed partial class Scheduler : IDisposable
         {
             try
             {
-                if (_running.Count == 0 && _queue.Count == 0 && NextLook() is null)
+                if (_running.Count == 0 && _queue.Count == 0 && _looks.Next() is null)
                 {
                     _work.WaitOne();
                 }
@@ -147,10 +142,10 @@ internal sealed partial class Scheduler : IDisposable
             job.Fail(_end);
         }
 
-        while (NextLook() is { } look)
+        while (_looks.Next() is { } look)
         {
             look.Fail(_end);
-            Forget(look);
+            _looks.Remove(look);
         }
 
         _running.ForEach(Release);
@@ -217,40 +212,10 @@ internal sealed partial class Scheduler : IDisposable
     // One at a time: the streams wait for it.
     private void Look()
     {
-        if (NextLook() is { } look && Fits(look.CacheTokens))
+        if (_looks.Next() is { } look && Fits(look.CacheTokens))
         {
-            Forget(look);
+            _looks.Remove(look);
             look.Run();
-        }
-    }
-
-    // Those that nobody waits for are forgotten.
-    private ModelLook? NextLook()
-    {
-        lock (_looks)
-        {
-            while (_looks.TryPeek(out var look))
-            {
-                if (!look.Cancellation.IsCancellationRequested)
-                {
-                    return look;
-                }
-
-                _looks.Dequeue();
-            }
-
-            return null;
-        }
-    }
-
-    private void Forget(ModelLook look)
-    {
-        lock (_looks)
-        {
-            if (_looks.TryPeek(out var first) && first == look)
-            {
-                _looks.Dequeue();
-            }
         }
     }
 
