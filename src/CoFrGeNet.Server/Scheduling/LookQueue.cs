@@ -3,7 +3,7 @@ namespace CoFrGeNet.Server;
 /// <summary>Questions about a model that wait for their turn, up to a limit. For several threads at once.</summary>
 internal sealed class LookQueue
 {
-    private readonly Queue<ModelLook> _looks = [];
+    private readonly List<ModelLook> _looks = [];
     private readonly int _limit;
 
     /// <summary>Creates a queue.</summary>
@@ -16,32 +16,24 @@ internal sealed class LookQueue
     {
         lock (_looks)
         {
+            Clean();
             if (_looks.Count >= _limit)
             {
                 return false;
             }
 
-            _looks.Enqueue(look);
+            _looks.Add(look);
             return true;
         }
     }
 
-    /// <summary>The next question, which stays; those that nobody waits for are forgotten. Null: there is none.</summary>
+    /// <summary>The next question, which stays; null: there is none.</summary>
     public ModelLook? Next()
     {
         lock (_looks)
         {
-            while (_looks.TryPeek(out var look))
-            {
-                if (!look.Cancellation.IsCancellationRequested)
-                {
-                    return look;
-                }
-
-                _looks.Dequeue();
-            }
-
-            return null;
+            Clean();
+            return _looks.Count > 0 ? _looks[0] : null;
         }
     }
 
@@ -51,10 +43,10 @@ internal sealed class LookQueue
     {
         lock (_looks)
         {
-            if (_looks.TryPeek(out var first) && first == look)
-            {
-                _looks.Dequeue();
-            }
+            _looks.Remove(look);
         }
     }
+
+    // Those that nobody waits for any more do not wait either.
+    private void Clean() => _looks.RemoveAll(look => look.Cancellation.IsCancellationRequested);
 }
