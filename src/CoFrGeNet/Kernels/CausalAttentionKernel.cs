@@ -50,19 +50,6 @@ internal static unsafe class CausalAttentionKernel
         CausalSize size, void* qkv, ElementType type, void* o, float* logSums, void* gradO, void* gradQkv, int threads, SimdWidth? width = null) =>
         Run(new CausalCall { Size = size, Qkv = qkv, O = o, LogSums = logSums, GradO = gradO, GradQkv = gradQkv }, type, threads, width);
 
-    private static void Run(CausalCall call, ElementType type, int threads, SimdWidth? width)
-    {
-        Action<int> run = (width ?? SimdWidths.Best, type) switch
-        {
-            (SimdWidth.Sixteen, ElementType.Float32) => call.Piece<Lanes512, float>,
-            (SimdWidth.Sixteen, _) => call.Piece<Lanes512, ushort>,
-            (SimdWidth.Eight, ElementType.Float32) => call.Piece<Lanes256, float>,
-            (SimdWidth.Eight, _) => call.Piece<Lanes256, ushort>,
-            (SimdWidth.Four, ElementType.Float32) => call.Piece<Lanes128, float>,
-            (SimdWidth.Four, _) => call.Piece<Lanes128, ushort>,
-            (_, ElementType.Float32) => call.Piece<LanesScalar, float>,
-            _ => call.Piece<LanesScalar, ushort>,
-        };
-        RowPartition.Run(call.Size.Tokens == 0 ? 0 : call.Size.Batch * call.Size.Heads, threads, run);
-    }
+    private static void Run(CausalCall call, ElementType type, int threads, SimdWidth? width) =>
+        LaneWork.Run(call, call.Size.Tokens == 0 ? 0 : call.Size.Batch * call.Size.Heads, type, threads, width);
 }

@@ -3,7 +3,7 @@ using CoFrGeNet.Simd;
 namespace CoFrGeNet.Kernels;
 
 /// <summary>One call of <see cref="CausalAttentionKernel"/>; a piece is a head of a sequence.</summary>
-internal sealed unsafe class CausalCall
+internal sealed unsafe class CausalCall : ILaneWork
 {
     // Threads keep their room from call to call.
     [ThreadStatic]

@@ -42,22 +42,11 @@ internal static unsafe class GateKernel
     private static void Run(Call call, ElementType gateType, int threads, SimdWidth? width)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(call.Count, "count");
-        Action<int> run = (width ?? SimdWidths.Best, gateType) switch
-        {
-            (SimdWidth.Sixteen, ElementType.Float32) => call.Piece<Lanes512, float>,
-            (SimdWidth.Sixteen, _) => call.Piece<Lanes512, ushort>,
-            (SimdWidth.Eight, ElementType.Float32) => call.Piece<Lanes256, float>,
-            (SimdWidth.Eight, _) => call.Piece<Lanes256, ushort>,
-            (SimdWidth.Four, ElementType.Float32) => call.Piece<Lanes128, float>,
-            (SimdWidth.Four, _) => call.Piece<Lanes128, ushort>,
-            (_, ElementType.Float32) => call.Piece<LanesScalar, float>,
-            _ => call.Piece<LanesScalar, ushort>,
-        };
-        RowPartition.Run((int)((call.Count + BlockSize - 1) / BlockSize), threads, run);
+        LaneWork.Run(call, (int)((call.Count + BlockSize - 1) / BlockSize), gateType, threads, width);
     }
 
     // y is its gradient where there is a gradX to fill.
-    private sealed class Call(GateKind kind, float* x, void* gate, float* y, float* gradX, void* gradGate, long count)
+    private sealed class Call(GateKind kind, float* x, void* gate, float* y, float* gradX, void* gradGate, long count) : ILaneWork
     {
         public long Count => count;
 

@@ -10,7 +10,7 @@ namespace CoFrGeNet.Torch.Tests.Cuda;
 /// <summary>The kernels of elementwise.cu, compiled by g++ and run thread by thread, against float64.</summary>
 public sealed unsafe class CudaElementwiseLaddersTests
 {
-    private static readonly Dictionary<CudaVariant, CudaElementwiseLadders> Compiled = [];
+    private static readonly CompiledKernels<CudaElementwiseLadders> Compiled = new((driver, compiler, variant) => new CudaElementwiseLadders(driver, compiler, variant));
 
     public static TheoryData<string, int> GuardsAndDepths => CudaProjectedLaddersTests.GuardsAndDepths;
 
@@ -21,7 +21,7 @@ public sealed unsafe class CudaElementwiseLaddersTests
     {
         EmulatedCuda cuda = EmulatedCuda.OrSkip();
         PoleGuard guard = KernelSamples.Guard(guardName);
-        CudaElementwiseLadders kernels = Kernels(cuda, depth, guard, ElementType.Float32);
+        CudaElementwiseLadders kernels = Compiled.Get(cuda, depth, guard, ElementType.Float32);
 
         // Fewer rows than a thread takes, several pieces of them with a last one in part, several blocks across.
         foreach ((int rows, int columns, int ladders) in new[] { (1, 1, 1), (3, 7, 2), (37, 17, 1), (9, 131, 2) })
@@ -38,7 +38,7 @@ public sealed unsafe class CudaElementwiseLaddersTests
     [Fact]
     public void Many_rows_agree_too_and_are_the_same_again()
     {
-        CudaElementwiseLadders kernels = Kernels(EmulatedCuda.OrSkip(), 3, PoleGuard.Default, ElementType.Float32);
+        CudaElementwiseLadders kernels = Compiled.Get(EmulatedCuda.OrSkip(), 3, PoleGuard.Default, ElementType.Float32);
         var size = new ElementwiseSize(1100, 3, 3, 2);
         using ElementwiseSample data = new(size, hasBias: true, isAtEnd: true), again = new(size, hasBias: true, isAtEnd: false);
         Run(kernels, data, PoleGuard.Default);
@@ -75,14 +75,14 @@ public sealed unsafe class CudaElementwiseLaddersTests
         var bits = new ushort[data.G.Floats.Length];
         BFloat16Rows.FromSingle(data.G.Floats, bits);
         BFloat16Rows.ToSingle(bits, data.G.Floats);
-        Run(Kernels(cuda, 3, guard, ElementType.Float32), data, guard);
+        Run(Compiled.Get(cuda, 3, guard, ElementType.Float32), data, guard);
         var y = new float[data.Y.Floats.Length];
         ushort[] gradG = new ushort[bits.Length], expected = new ushort[bits.Length];
         float[] parts = new float[CudaElementwiseLadders.PartElements(data.Size, hasBiases: false)], weights = data.GradLevels.Floats.ToArray();
         fixed (ushort* g = bits, result = gradG)
         fixed (float* value = y, part = parts)
         {
-            CudaElementwiseLadders kernels = Kernels(cuda, 3, guard, ElementType.BFloat16);
+            CudaElementwiseLadders kernels = Compiled.Get(cuda, 3, guard, ElementType.BFloat16);
             kernels.Forward(data.Size, g, data.Weights, value, guard, default, 0);
             kernels.Backward(data.Size, g, data.Weights, (float*)data.GradY.Pointer, result, data.Gradients, part, guard, 0);
         }
@@ -102,7 +102,7 @@ public sealed unsafe class CudaElementwiseLaddersTests
         PoleGuard guard = KernelSamples.Guard(guardName);
         var size = new ElementwiseSize(50, 21, 3, 2);
         using ElementwiseSample data = new(size, hasBias: false, isAtEnd: true), expected = new(size, hasBias: false, isAtEnd: true);
-        CudaElementwiseLadders kernels = Kernels(EmulatedCuda.OrSkip(), 3, guard, ElementType.Float32);
+        CudaElementwiseLadders kernels = Compiled.Get(EmulatedCuda.OrSkip(), 3, guard, ElementType.Float32);
         float[] low = [.. Enumerable.Repeat(float.PositiveInfinity, 42)], high = [.. Enumerable.Repeat(float.NegativeInfinity, 42)];
         float[] expectedLow = [.. low], expectedHigh = [.. high];
         var guarded = new ulong[CudaTracking.CountCells];
@@ -159,17 +159,5 @@ public sealed unsafe class CudaElementwiseLaddersTests
         kernels.Forward(data.Size, data.G.Pointer, data.Weights, (float*)data.Y.Pointer, guard, default, 0);
         kernels.Backward(
             data.Size, data.G.Pointer, data.Weights, (float*)data.GradY.Pointer, data.GradG.Pointer, data.Gradients, (float*)parts.Pointer, guard, 0);
-    }
-
-    private static CudaElementwiseLadders Kernels(EmulatedCuda cuda, int depth, PoleGuard guard, ElementType type)
-    {
-        var variant = new CudaVariant(0, depth, guard.GetType(), type);
-        if (!Compiled.TryGetValue(variant, out CudaElementwiseLadders? kernels))
-        {
-            kernels = new CudaElementwiseLadders(cuda.Toolkit.Driver, cuda.Toolkit.Compiler, variant);
-            Compiled.Add(variant, kernels);
-        }
-
-        return kernels;
     }
 }

@@ -13,7 +13,7 @@ public sealed unsafe class CudaProjectedLaddersTests
 {
     private const nint Stream = 0x77;
 
-    private static readonly Dictionary<CudaVariant, CudaProjectedLadders> Compiled = [];
+    private static readonly CompiledKernels<CudaProjectedLadders> Compiled = new((driver, compiler, variant) => new CudaProjectedLadders(driver, compiler, variant));
 
     // Guards and depths 1 to 8 and 16.
     public static TheoryData<string, int> GuardsAndDepths
@@ -40,7 +40,7 @@ public sealed unsafe class CudaProjectedLaddersTests
     {
         EmulatedCuda cuda = EmulatedCuda.OrSkip();
         PoleGuard guard = KernelSamples.Guard(guardName);
-        CudaProjectedLadders kernels = Kernels(cuda, depth, guard, ElementType.Float32);
+        CudaProjectedLadders kernels = Compiled.Get(cuda, depth, guard, ElementType.Float32);
 
         // One thread, one block in part, several blocks across, several pieces of rows down.
         foreach ((int rows, int ladders) in new[] { (1, 1), (3, 7), (2, 33), (1, 300), (37, 5), (70, 35) })
@@ -63,7 +63,7 @@ public sealed unsafe class CudaProjectedLaddersTests
     public void Every_finite_and_infinite_input_gives_finite_results(string guardName, int depth)
     {
         PoleGuard guard = KernelSamples.Guard(guardName);
-        CudaProjectedLadders kernels = Kernels(EmulatedCuda.OrSkip(), depth, guard, ElementType.Float32);
+        CudaProjectedLadders kernels = Compiled.Get(EmulatedCuda.OrSkip(), depth, guard, ElementType.Float32);
         const int ladders = 1000;
         var layout = new LadderLayout(1, depth, ladders, 0, ladders);
         float[] a = new float[depth * ladders], f = new float[ladders], ones = new float[ladders], gradient = new float[depth * ladders];
@@ -90,7 +90,7 @@ public sealed unsafe class CudaProjectedLaddersTests
         PoleGuard guard = KernelSamples.Guard(guardName);
         const int rows = 9, depth = 5, ladders = 50;
         var layout = new LadderLayout(rows, depth, ladders, depth * ladders, ladders);
-        CudaProjectedLadders kernels = Kernels(EmulatedCuda.OrSkip(), depth, guard, ElementType.Float32);
+        CudaProjectedLadders kernels = Compiled.Get(EmulatedCuda.OrSkip(), depth, guard, ElementType.Float32);
         float[] a = new float[rows * depth * ladders], upstream = new float[rows * ladders];
         KernelSamples.Fill(a, 1, withHard: true);
         KernelSamples.Fill(upstream, 2, withHard: false);
@@ -129,14 +129,14 @@ public sealed unsafe class CudaProjectedLaddersTests
         shortA[5] = 0x7FFF;
         fixed (float* source = a, value = f, upstream = g, result = gradient)
         {
-            CudaProjectedLadders wide = Kernels(cuda, depth, guard, ElementType.Float32);
+            CudaProjectedLadders wide = Compiled.Get(cuda, depth, guard, ElementType.Float32);
             wide.Forward(layout, source, value, guard, default, Stream);
             wide.Backward(layout, source, upstream, result, layout, guard, Stream);
         }
 
         fixed (ushort* source = shortA, value = shortF, upstream = shortG, result = shortGradient)
         {
-            CudaProjectedLadders narrow = Kernels(cuda, depth, guard, ElementType.BFloat16);
+            CudaProjectedLadders narrow = Compiled.Get(cuda, depth, guard, ElementType.BFloat16);
             narrow.Forward(layout, source, value, guard, default, Stream);
             narrow.Backward(layout, source, upstream, result, layout, guard, Stream);
         }
@@ -156,7 +156,7 @@ public sealed unsafe class CudaProjectedLaddersTests
         PoleGuard guard = KernelSamples.Guard(guardName);
         const int rows = 290, depth = 2, ladders = 37;
         var layout = new LadderLayout(rows, depth, ladders, depth * ladders, ladders);
-        CudaProjectedLadders kernels = Kernels(EmulatedCuda.OrSkip(), depth, guard, ElementType.Float32);
+        CudaProjectedLadders kernels = Compiled.Get(EmulatedCuda.OrSkip(), depth, guard, ElementType.Float32);
         float[] a = new float[rows * depth * ladders], f = new float[rows * ladders], plain = new float[f.Length], expected = new float[f.Length];
         float[] low = [.. Enumerable.Repeat(float.PositiveInfinity, ladders)], high = [.. Enumerable.Repeat(float.NegativeInfinity, ladders)];
         var guarded = new ulong[CudaTracking.CountCells];
@@ -210,18 +210,6 @@ public sealed unsafe class CudaProjectedLaddersTests
             Assert.DoesNotContain(float.NaN, low.Concat(high));
             Assert.Equal((before[0], before[ladders]), (low[0], high[0]));
         }
-    }
-
-    private static CudaProjectedLadders Kernels(EmulatedCuda cuda, int depth, PoleGuard guard, ElementType type)
-    {
-        var variant = new CudaVariant(0, depth, guard.GetType(), type);
-        if (!Compiled.TryGetValue(variant, out CudaProjectedLadders? kernels))
-        {
-            kernels = new CudaProjectedLadders(cuda.Toolkit.Driver, cuda.Toolkit.Compiler, variant);
-            Compiled.Add(variant, kernels);
-        }
-
-        return kernels;
     }
 
     private static ushort Canonical(ushort bits) => (bits & 0x7FFF) > 0x7F80 ? (ushort)0x7FC0 : bits;
