@@ -2,18 +2,17 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Text.Json;
 using CoFrGeNet.Configuration;
-using CoFrGeNet.Storage;
 using CoFrGeNet.Training;
 using TorchSharp;
 
 namespace CoFrGeNet.Cli;
 
-/// <summary>study: arms, seeds and learning rates of a file, one run after the other, with results that are their own memory.</summary>
+/// <summary>study: arms, seeds and learning rates of a file, run by one process or by several, with results that are their own memory.</summary>
 internal sealed class StudyVerb : Verb
 {
     private readonly Argument<string> _file = new("FILE") { Description = "The study, for example configs/studies/smoke.json" };
     private readonly Option<string> _out = new("--out") { Description = "Folder of the results; runs recorded there are not repeated", HelpName = "DIR", DefaultValueFactory = _ => Path.Combine("docs", "results") };
-    private readonly Option<string?> _work = new("--work") { Description = "Folder of the runs and their checkpoints [default: runs/studies/<name>]", HelpName = "DIR" };
+    private readonly Option<string?> _work = new("--work") { Description = "Folder of the runs and their checkpoints, shared by all processes that work on the study [default: runs/studies/<name>]", HelpName = "DIR" };
     private readonly Option<string?> _data = new("--data") { Description = "The text in place of the study's, as for train", HelpName = "PATH" };
     private readonly Option<string[]> _set = new("--set") { Description = "Set a member of all arms' configurations, for example data.tokenizer=FILE; may be given several times", HelpName = "path.to.member=value" };
     private readonly Option<string[]> _only = new("--only") { Description = "Run this arm alone; may be given several times", HelpName = "ARM" };
@@ -57,37 +56,67 @@ internal sealed class StudyVerb : Verb
             return ShowPlan(plan, runner, data, only, device, IsJson(arguments));
         }
 
-        Directory.CreateDirectory(work);
-        using var held = FolderLock.Take(work, "study.lock", $"Another process runs the study in {work}; wait for it or stop it, or give another --work.");
         if (arguments.GetValue(_again))
         {
             Tool.Error.WriteLine($"{runner.MeasureAgain(Tool.Stop)} of {runner.Results.Runs.Count} models measured again");
             return Finish(plan, runner, arguments, folder);
         }
 
-        while (clock.Elapsed.TotalMinutes < minutes && runner.Next(only) is { } key)
+        while (clock.Elapsed.TotalMinutes < minutes && NextClaim(runner, only) is { } claim)
         {
-            var display = new ProgressDisplay(Tool, key.ToString());
-            display.WriteLine($"{key}: run {runner.Results.Runs.Count + 1} of {plan.RunCount}");
-            var run = runner.Run(key, display, Tool.Stop);
-            display.Clear();
-            if (run is null)
+            using (claim)
             {
-                Tool.Error.WriteLine("stopped, saved; the same command goes on");
-                return ExitCode.Interrupted;
+                var display = new ProgressDisplay(Tool, claim.Key.ToString());
+                display.WriteLine($"{claim.Key}: run {runner.Results.Runs.Count + 1} of {plan.RunCount}");
+                var run = runner.Run(claim.Key, display, Tool.Stop);
+                display.Clear();
+                if (run is null)
+                {
+                    Tool.Error.WriteLine("stopped, saved; the same command goes on");
+                    return ExitCode.Interrupted;
+                }
+
+                Tool.Error.WriteLine(FormattableString.Invariant($"{claim.Key}: {run.Failure ?? $"validation loss {run.ValidationLoss:F4}"}"));
             }
 
-            Tool.Error.WriteLine(FormattableString.Invariant($"{key}: {run.Failure ?? $"validation loss {run.ValidationLoss:F4}"}"));
-            StudyReport.Save(plan, runner.Results, folder, Command(arguments));
+            runner.Report(Command(arguments));
         }
 
-        return Finish(plan, runner, arguments, folder);
+        return Tool.Stop.IsCancellationRequested ? ExitCode.Interrupted : Finish(plan, runner, arguments, folder);
+    }
+
+    // The rates that other processes are trying decide which runs come after them.
+    private StudyClaim? NextClaim(StudyRunner runner, string[] only)
+    {
+        var told = false;
+        while (true)
+        {
+            if (runner.Claim(only) is { } claim)
+            {
+                return claim;
+            }
+
+            if (runner.Next(only) is not { } others)
+            {
+                return null;
+            }
+
+            if (!told)
+            {
+                Tool.Error.WriteLine($"waiting: other processes are at {others} and all else that is left");
+                told = true;
+            }
+
+            if (Tool.Stop.WaitHandle.WaitOne(TimeSpan.FromSeconds(1)))
+            {
+                return null;
+            }
+        }
     }
 
     private int Finish(StudyPlan plan, StudyRunner runner, ParseResult arguments, string folder)
     {
-        StudyReport.Save(plan, runner.Results, folder, Command(arguments));
-        runner.Results.Save(Path.Combine(folder, $"{plan.Name}.json"));
+        runner.Report(Command(arguments));
         if (IsJson(arguments))
         {
             Tool.Output.WriteLine(JsonSerializer.Serialize(runner.Results, TrainingJsonContext.Default.StudyResults));

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using CoFrGeNet.Evaluation;
+using CoFrGeNet.Storage;
 using CoFrGeNet.Torch;
 using static TorchSharp.torch;
 
@@ -9,16 +10,20 @@ namespace CoFrGeNet.Training;
 
 /// <summary>
 /// Runs what a study still lacks, one run after the other. Each result is recorded before the next run begins; a run that was interrupted goes on from its
-/// checkpoint; one that diverges is recorded as such.
+/// checkpoint; one that diverges is recorded as such. Several processes may work on one study if they share its results and its work folder: each run is claimed
+/// by one of them.
 /// </summary>
 public sealed class StudyRunner
 {
     private const int KeptCurvePoints = 60;
+    private const string ClaimsFolder = "claims";
+    private const string ResultsLock = "results.lock";
 
     private readonly StudyPlan _plan;
     private readonly TextData _data;
     private readonly StudyText _text;
     private readonly string _resultsFile;
+    private readonly string _workFolder;
     private readonly ArmRunner _arms;
 
     /// <summary>Prepares to go on with a study.</summary>
@@ -34,23 +39,49 @@ public sealed class StudyRunner
         _data = data;
         _text = StudyText.Of(data);
         _resultsFile = resultsFile;
+        _workFolder = workFolder;
         _arms = new ArmRunner(workFolder, data, device);
-        Results = StudyResults.Load(resultsFile, plan.Name);
-        Results.RequireSame(plan, _text);
-        Results = Results.With(plan, _text, null);
+        Results = Recorded();
         foreach (var arm in plan.Config.Arms)
         {
             Trainer.CheckFit(plan.ConfigOf(arm.Name), data);
         }
     }
 
-    /// <summary>What is known.</summary>
+    /// <summary>What is known: to this process since its last claim, run or report.</summary>
     public StudyResults Results { get; private set; }
 
-    /// <summary>The next run that is needed, or null where nothing is left to do.</summary>
+    /// <summary>The next run that is needed, whoever is at it, or null where nothing is left to do.</summary>
     /// <param name="only">Names of the arms that are run; empty: all.</param>
-    public StudyRunKey? Next(IReadOnlyCollection<string> only) =>
-        _plan.Runs(arm => Results.BestRate(_plan, arm), only).FirstOrDefault(key => Results.Find(key) is null);
+    public StudyRunKey? Next(IReadOnlyCollection<string> only) => Missing(only).FirstOrDefault();
+
+    /// <summary>Claims the next run that is needed and that no other process is at.</summary>
+    /// <param name="only">Names of the arms that are run; empty: all.</param>
+    /// <returns>The claim, held until it is disposed of or the process ends; null where nothing is left, or others are at all that is (<see cref="Next"/> tells which).</returns>
+    public StudyClaim? Claim(IReadOnlyCollection<string> only)
+    {
+        var folder = Path.Combine(_workFolder, ClaimsFolder);
+        Directory.CreateDirectory(folder);
+        Results = Recorded();
+        foreach (var key in Missing(only).ToArray())
+        {
+            if (FolderLock.TryTake(folder, $"{key}.lock") is not { } held)
+            {
+                continue;
+            }
+
+            // It may have been finished since the results were read.
+            Results = Recorded();
+            if (Results.Find(key) is null)
+            {
+                return new StudyClaim(key, held);
+            }
+
+            held.Dispose();
+        }
+
+        return null;
+    }
 
     /// <summary>Does one run and records it.</summary>
     /// <param name="key">Which.</param>
@@ -91,8 +122,7 @@ public sealed class StudyRunner
 
         process.Refresh();
         run = run with { CpuSeconds = Math.Round((process.TotalProcessorTime - before).TotalSeconds, 1) };
-        Results = Results.With(_plan, _text, run);
-        Results.Save(_resultsFile);
+        Record(known => known.With(_plan, _text, run));
         DeleteCheckpoints(name);
         return run;
     }
@@ -118,12 +148,38 @@ public sealed class StudyRunner
             model.ComputeType = config.Training.Precision == ComputePrecision.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32;
             var measured = Evaluation.Run(model, _data.Validation, config.Training.ResolveSequenceLength(config.Model), config.Training.EvaluationTokens);
             var after = run with { ValidationLoss = measured.Loss, BitsPerByte = measured.BitsPerByte, ValidationCurve = [new CurvePoint(run.Tokens, measured.Loss)] };
-            Results = (Results with { Runs = [.. Results.Runs.Select(known => known == run ? after : known)] }).With(_plan, _text, null);
+            Record(known => (known with { Runs = [.. known.Runs.Select(other => other.Key == run.Key ? after : other)] }).With(_plan, _text, null));
             count++;
         }
 
-        Results.Save(_resultsFile);
         return count;
+    }
+
+    /// <summary>Writes the results, and the study's document with its picture beside them.</summary>
+    /// <param name="command">The command that goes on with the study, or repeats it.</param>
+    public void Report(string command) => Record(known =>
+    {
+        StudyReport.Save(_plan, known, Path.GetDirectoryName(Path.GetFullPath(_resultsFile))!, command);
+        return known;
+    });
+
+    private IEnumerable<StudyRunKey> Missing(IReadOnlyCollection<string> only) =>
+        _plan.Runs(arm => Results.BestRate(_plan, arm), only).Where(key => Results.Find(key) is null);
+
+    private StudyResults Recorded()
+    {
+        var results = StudyResults.Load(_resultsFile, _plan.Name);
+        results.RequireSame(_plan, _text);
+        return results.With(_plan, _text, null);
+    }
+
+    // What other processes have recorded meanwhile stays.
+    private void Record(Func<StudyResults, StudyResults> change)
+    {
+        Directory.CreateDirectory(_workFolder);
+        using var held = FolderLock.Await(_workFolder, ResultsLock);
+        Results = change(Recorded());
+        Results.Save(_resultsFile);
     }
 
     private static string Machine => $"{Environment.ProcessorCount} cores, {ProcessorName()}, {RuntimeInformation.OSDescription.Trim()}";
@@ -173,4 +229,22 @@ public sealed class StudyRunner
             Directory.Delete(folder, recursive: true);
         }
     }
+}
+
+/// <summary>A run that this process is at; others pass it by.</summary>
+public sealed class StudyClaim : IDisposable
+{
+    private readonly FolderLock _held;
+
+    internal StudyClaim(StudyRunKey key, FolderLock held)
+    {
+        Key = key;
+        _held = held;
+    }
+
+    /// <summary>Which run.</summary>
+    public StudyRunKey Key { get; }
+
+    /// <inheritdoc/>
+    public void Dispose() => _held.Dispose();
 }

@@ -23,7 +23,7 @@ public sealed class FolderLock : IDisposable
         {
             try
             {
-                return new FolderLock(new FileStream(Path.Combine(folder, fileName), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None));
+                return Open(folder, fileName);
             }
             catch (IOException e) when (IsHeld(folder, fileName))
             {
@@ -36,6 +36,38 @@ public sealed class FolderLock : IDisposable
                 Thread.Sleep(100);
             }
         }
+    }
+
+    /// <summary>Takes a lock that is free; does not wait.</summary>
+    /// <param name="folder">The folder; it must exist.</param>
+    /// <param name="fileName">Name of the file that is locked.</param>
+    /// <returns>The lock, or null where another holds it, in this process or another.</returns>
+    public static FolderLock? TryTake(string folder, string fileName)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        ArgumentException.ThrowIfNullOrEmpty(fileName);
+        try
+        {
+            return Open(folder, fileName);
+        }
+        catch (IOException) when (IsHeld(folder, fileName))
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Waits for a lock that others hold for moments only.</summary>
+    /// <param name="folder">The folder; it must exist.</param>
+    /// <param name="fileName">Name of the file that is locked.</param>
+    public static FolderLock Await(string folder, string fileName)
+    {
+        FolderLock? taken;
+        while ((taken = TryTake(folder, fileName)) is null)
+        {
+            Thread.Sleep(20);
+        }
+
+        return taken;
     }
 
     /// <summary>Whether a process holds a lock at this moment.</summary>
@@ -60,4 +92,7 @@ public sealed class FolderLock : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => _file.Dispose();
+
+    private static FolderLock Open(string folder, string fileName) =>
+        new(new FileStream(Path.Combine(folder, fileName), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None));
 }

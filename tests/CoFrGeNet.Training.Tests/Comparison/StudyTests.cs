@@ -105,6 +105,48 @@ public sealed class StudyTests : IDisposable
     }
 
     [Fact]
+    public void Two_at_one_study_share_the_runs_and_lose_none()
+    {
+        var plan = Plan();
+        StudyRunner first = Runner(plan), second = Runner(plan);
+        using (var one = first.Claim([])!)
+        {
+            using var two = second.Claim([])!;
+            Assert.Equal(["gate-lr0.001-seed1", "both-lr0.001-seed1"], [one.Key.ToString(), two.Key.ToString()]);
+            Assert.Equal("gate-lr0.01-seed1", Claimed(Runner(plan)));
+            Assert.Null(Runner(plan).Claim(["none of them"]));
+            Assert.NotNull(second.Run(two.Key, null, TestContext.Current.CancellationToken));
+            // Recorded after the other's, which it has not read.
+            Assert.NotNull(first.Run(one.Key, null, TestContext.Current.CancellationToken));
+        }
+
+        var third = first.Claim([])!;
+        Assert.Equal("gate-lr0.01-seed1", third.Key.ToString());
+        using (var fourth = second.Claim([])!)
+        {
+            // The grid's last run is being done: its arms' other seeds are not known yet, and nothing is free.
+            Assert.Equal("both-lr0.01-seed1", fourth.Key.ToString());
+            Assert.Null(Runner(plan).Claim([]));
+            Assert.NotNull(Runner(plan).Next([]));
+        }
+
+        // A process that ended without a result lets go of its run.
+        Assert.Equal("both-lr0.01-seed1", Claimed(Runner(plan)));
+        third.Dispose();
+        var all = Runner(plan);
+        while (all.Claim([]) is { } claim)
+        {
+            using (claim)
+            {
+                all.Run(claim.Key, null, TestContext.Current.CancellationToken);
+            }
+        }
+
+        Assert.True(all.Results.Complete);
+        Assert.Equal(plan.RunCount, all.Results.Runs.Select(run => run.Key).Distinct().Count());
+    }
+
+    [Fact]
     public void A_run_that_diverges_is_recorded_and_never_chosen()
     {
         var plan = Plan(study => study["learningRates"] = new JsonArray(1e30, 0.001));
@@ -221,6 +263,12 @@ public sealed class StudyTests : IDisposable
     }
 
     private string ResultsFile => _folder.File("study.json");
+
+    private static string? Claimed(StudyRunner runner)
+    {
+        using var claim = runner.Claim([]);
+        return claim?.Key.ToString();
+    }
 
     private static List<StudyRunKey> RunAll(StudyRunner runner)
     {
