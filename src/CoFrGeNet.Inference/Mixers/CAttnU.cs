@@ -9,7 +9,7 @@ namespace CoFrGeNet.Inference;
 /// CAttnU: y_e = w_e0 (.) x + f(w_e1 (.) x, ..) with weights of the position, O_i = (sum_j U_1[i, j] y_1[j]) (.) (sum_j U_2[i, j] y_2[j]). Rows of the triangles have nothing
 /// in common, so no state of fixed size can stand for the tokens before: y_1 and y_2 are cached, and a token costs 2 i p multiply-adds, as in attention with 4 i p, but
 /// without scores and exponentials. U_2 lies transposed in its file and is copied, 2 T (T + 1) bytes a layer; U_1 is read in place. Over distances, u is copied backwards,
-/// so that a row of U is again a run of numbers.
+/// so that a row of U is again a run of numbers. With input maps, x is A_e x of the ensemble.
 /// </summary>
 internal sealed unsafe class CAttnU : TokenMixer
 {
@@ -17,12 +17,15 @@ internal sealed unsafe class CAttnU : TokenMixer
     private readonly int _contextLength;
     private readonly LadderConstants _constants;
     private readonly nint[] _levels;
+    private readonly int _maps;
+    private readonly Linear _inputs;
     private readonly TriangleCall _call;
     private readonly float* _low;
     private readonly float* _high;
     private readonly Action<int> _ensembleRow;
     private Pass _pass = null!;
     private float* _x;
+    private int _xStride;
     private int _stride;
 
     /// <summary>Reads its tensors.</summary>
@@ -39,6 +42,12 @@ internal sealed unsafe class CAttnU : TokenMixer
         for (var k = 1; k < config.Depth; k++)
         {
             _levels[k] = (nint)weights.Vector($"{name}.levels.{k - 1}", 2, _contextLength);
+        }
+
+        _maps = config.InputMaps;
+        if (_maps > 0)
+        {
+            _inputs = Linear.Read(weights, $"{name}.inputs", (long)_maps * _width, _width);
         }
 
         _call = config.RelativePositions ? Distances(weights, name, config.Heads) : Triangles(weights, name);
@@ -60,9 +69,18 @@ internal sealed unsafe class CAttnU : TokenMixer
     {
         _pass = pass;
         _x = x;
+        _xStride = stride;
+        if (_maps > 0)
+        {
+            _xStride = EngineKernels.Padded(_inputs.Matrix.Outputs);
+            _x = pass.Arena.Take((long)pass.Rows * _xStride);
+            pass.Enqueue(_inputs, _x, _xStride);
+            pass.Multiply(x, stride);
+        }
+
         _stride = stride;
         pass.ForRows(_ensembleRow);
-        Look(pass, x, stride);
+        Look(pass);
         var call = _call;
         call.FirstOffset = PageOffset;
         call.SecondOffset = PageOffset + ((nint)CachePool.PageTokens * stride);
@@ -87,7 +105,7 @@ internal sealed unsafe class CAttnU : TokenMixer
             var range = (2 * position) + ensemble;
             _pass.Kernels.UnivariateLadders(
                 _constants,
-                _x + ((nint)row * _stride),
+                Input(row, ensemble),
                 _width,
                 weights,
                 _low == null ? float.NegativeInfinity : _low[range],
@@ -96,33 +114,38 @@ internal sealed unsafe class CAttnU : TokenMixer
         }
     }
 
-    private void Look(Pass pass, float* x, int stride)
+    // What an ensemble acts on: the row itself, or its share of what the input maps make of it.
+    private float* Input(int row, int ensemble) => _x + ((nint)row * _xStride) + (_maps == 2 ? ensemble * _width : 0);
+
+    private void Look(Pass pass)
     {
         // Apart from what follows, whose captured variables would be allocated on entry.
         if (pass.Probe is { } probe)
         {
-            Show(pass, probe, x, stride);
+            Show(pass, probe);
         }
     }
 
     // Ladder c of ensemble e, the one of channel c, has the number e p + c. Slow, since nobody waits for it.
-    private void Show(Pass pass, LadderProbe probe, float* x, int stride)
+    private void Show(Pass pass, LadderProbe probe)
     {
         var depth = _constants.Depth;
-        var a = new float[depth * stride];
-        var z = new float[stride];
+        var a = new float[depth * _stride];
+        var z = new float[_stride];
         var evaluate = LadderLine.With(pass.Kernels, _constants);
-        for (var row = 0; row < pass.Rows; row++, x += stride)
+        for (var row = 0; row < pass.Rows; row++)
         {
-            var (input, position, clipped) = ((nint)x, pass.Position(row), 0);
+            var (at, position, clipped) = (row, pass.Position(row), 0);
             for (var ensemble = 0; ensemble < 2; ensemble++)
             {
-                for (var i = 0; i < depth * stride; i++)
+                var x = Input(row, ensemble);
+                Array.Clear(a);
+                for (var i = 0; i < depth * _width; i++)
                 {
-                    a[i] = Weight(i / stride, ensemble, position) * x[i % stride];
+                    a[(i / _width * _stride) + (i % _width)] = Weight(i / _width, ensemble, position) * x[i % _width];
                 }
 
-                evaluate(a, stride, z);
+                evaluate(a, _stride, z);
                 var (low, high) = Range(ensemble, position);
                 clipped += z.Take(_width).Count(value => value < low || value > high);
             }
@@ -131,7 +154,7 @@ internal sealed unsafe class CAttnU : TokenMixer
             {
                 var (ensemble, channel) = (ladder / _width, ladder % _width);
                 var (low, high) = Range(ensemble, position);
-                var slopes = Enumerable.Range(0, depth).Select(k => Weight(k, ensemble, position) * ((float*)input)[channel]).ToArray();
+                var slopes = Enumerable.Range(0, depth).Select(k => Weight(k, ensemble, position) * Input(at, ensemble)[channel]).ToArray();
                 return new LadderLine(evaluate, slopes, new float[depth], low, high);
             });
         }

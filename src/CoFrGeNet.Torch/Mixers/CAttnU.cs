@@ -31,17 +31,22 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
     [ComponentName(Name = "distances")]
     private readonly Parameter? _distances;
 
+    // A_1, A_2, stacked.
+    [ComponentName(Name = "inputs")]
+    private readonly Linear? _inputs;
+
     [ComponentName(Name = "range")]
     private readonly OutputRange? _range;
 
     /// <summary>Creates the mixer.</summary>
+    /// <param name="width">Model width p.</param>
     /// <param name="contextLength">Longest sequence T.</param>
     /// <param name="config">Depth, guard, initial values.</param>
     /// <param name="options">Where the parameters live and how they are drawn.</param>
-    public CAttnU(int contextLength, CAttnUConfig config, ModuleOptions? options = null)
+    public CAttnU(int width, int contextLength, CAttnUConfig config, ModuleOptions? options = null)
         : base(nameof(CAttnU))
     {
-        config.Validate(config.Heads, contextLength);
+        config.Validate(width, contextLength);
         options ??= ModuleOptions.Default;
         _config = config;
         _linear = new Parameter(options.Constant(config.InitialWeight, 2, contextLength));
@@ -58,6 +63,11 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
         else
         {
             _triangles = new Parameter(InitialTriangles(contextLength, config, options));
+        }
+
+        if (config.InputMaps > 0)
+        {
+            _inputs = new Linear(width, config.InputMaps * width, bias: false, 1 / Math.Sqrt(width), options);
         }
 
         _range = config.ClipToTrainedRange ? new OutputRange(options, contextLength, 2) : null;
@@ -93,7 +103,8 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
     {
         using var scope = NewDisposeScope();
         long offset = cache?.Length ?? 0, t = x.shape[1], all = offset + t;
-        var wide = x.dtype == ScalarType.Float64 ? x : x.to(ScalarType.Float32);
+        var mapped = _inputs is null ? x.unsqueeze(2) : _inputs.forward(x).view([.. x.shape[..^1], _config.InputMaps, -1]);
+        var wide = mapped.dtype == ScalarType.Float64 ? mapped : mapped.to(ScalarType.Float32);
         var y = Ensembles(wide, offset).to(ComputeType ?? wide.dtype);
         Tensor first = y.select(-2, 0), second = y.select(-2, 1);
         if (cache is not null)
@@ -129,11 +140,10 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
         return bmm(rows, heads).view(_config.Heads, t, batch, -1).permute(2, 1, 0, 3).reshape(batch, t, width);
     }
 
-    // x [B, t, p] -> y [B, t, 2, p].
-    private Tensor Ensembles(Tensor x, long offset)
+    // The input of both ensembles, or one of each: [B, t, 1 or 2, p] -> y [B, t, 2, p].
+    private Tensor Ensembles(Tensor input, long offset)
     {
-        long t = x.shape[1], p = x.shape[2];
-        var input = x.unsqueeze(2);
+        long t = input.shape[1], p = input.shape[3];
         // [2, T] -> [t, 2, 1]
         var linear = _linear.narrow(1, offset, t).t().unsqueeze(-1);
         if (ActiveLevels == 0)
@@ -146,7 +156,7 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
         var a = input.unsqueeze(2) * levels;
         // One ladder a position and ensemble; channels are samples of it: [B, t, d - 1, 2, p] -> [B, p, d - 1, t 2].
         Observer?.Invoke(a.permute(0, 4, 2, 1, 3).flatten(3));
-        var z = LadderFunction.Apply(a.flatten(3), _config.Guard, Statistics).view([.. x.shape[..^1], 2, p]);
+        var z = LadderFunction.Apply(a.flatten(3), _config.Guard, Statistics).view([.. input.shape[..2], 2, p]);
         return (input * linear) + Clip(z, offset);
     }
 

@@ -16,7 +16,7 @@ public static class ModuleFactory
         AttentionConfig attention => new Attention(width, attention, options),
         SynthesizerConfig synthesizer => new Synthesizer(width, contextLength, synthesizer, options),
         CAttnMConfig cattnm => new CAttnM(width, contextLength, cattnm, options),
-        CAttnUConfig cattnu => new CAttnU(contextLength, cattnu, options),
+        CAttnUConfig cattnu => new CAttnU(width, contextLength, cattnu, options),
         _ => throw new System.Diagnostics.UnreachableException($"No module for {config.GetType().Name}."),
     };
 

@@ -224,6 +224,12 @@ public sealed record CAttnUConfig : MixerConfig
     /// <summary>Number of heads h, groups of neighbouring channels with maps of their own; a divisor of the width. More than 1 (the paper) with relative positions only.</summary>
     public int Heads { get; init; } = 1;
 
+    /// <summary>
+    /// 0: the ensembles act on the channels of the input, as in the paper. 1: on those of A x. 2: the first on those of A_1 x, the second on those of A_2 x, so that the two
+    /// factors of the output are sums of different things. p^2 parameters a map.
+    /// </summary>
+    public int InputMaps { get; init; }
+
     /// <summary>How the poles are guarded.</summary>
     public PoleGuard Guard { get; init; } = PoleGuard.Default;
 
@@ -253,16 +259,19 @@ public sealed record CAttnUConfig : MixerConfig
 
     /// <inheritdoc/>
     public override long ParameterCount(ModelConfig model) =>
-        model.ContextLength * ((2L * Depth) + (RelativePositions ? 2L * Heads : model.ContextLength + 1));
+        (model.ContextLength * ((2L * Depth) + (RelativePositions ? 2L * Heads : model.ContextLength + 1))) + ((long)InputMaps * model.Width * model.Width);
 
     /// <inheritdoc/>
-    public override string ParameterFormula() => RelativePositions ? $"2 T (d + h), d = {Depth}, h = {Heads}" : $"T (2 d + T + 1), d = {Depth}";
+    public override string ParameterFormula() =>
+        (InputMaps > 0 ? $"{InputMaps} p^2 + " : string.Empty) + (RelativePositions ? $"2 T (d + h), d = {Depth}, h = {Heads}" : $"T (2 d + T + 1), d = {Depth}");
 
     /// <inheritdoc/>
-    public override long FlopsPerToken(ModelConfig model) => (4L * Depth * model.Width) + CausalFlops(model, model.Width, model.Width);
+    public override long FlopsPerToken(ModelConfig model) =>
+        (2L * InputMaps * model.Width * model.Width) + (4L * Depth * model.Width) + CausalFlops(model, model.Width, model.Width);
 
     internal override void Check(ModelConfig model, ConfigCheck at)
     {
+        at.Between(InputMaps, 0, 2, "inputMaps");
         at.Between(Depth, 2, 16, "depth");
         CheckHeads(model, Heads, at);
         at.That(Heads == 1 || RelativePositions, "heads", $"{Heads} over absolute positions", "1, or more with relativePositions");

@@ -66,6 +66,13 @@ public class ParameterCountTests
     public void Cattnu_over_distances_counts_its_heads() =>
         Assert.Equal((2 * 3 * 7) + (2 * 2 * 7), new CAttnUConfig { Depth = 3, RelativePositions = true, Heads = 2 }.ParameterCount(Frame));
 
+    // p^2 a map, p = 6.
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void Cattnu_counts_its_input_maps(int maps) =>
+        Assert.Equal((7 * (4 + 7 + 1)) + (maps * 36), new CAttnUConfig { InputMaps = maps }.ParameterCount(Frame));
+
     [Fact]
     public void The_transformers_own_parts_are_counted()
     {

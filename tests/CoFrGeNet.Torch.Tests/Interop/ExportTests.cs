@@ -120,7 +120,7 @@ public sealed class ExportTests(ExportedModels exported) : IClassFixture<Exporte
     public static TheoryData<string> Names =>
     [
         .. (IEnumerable<string>)GoldenModels.Names.Select(row => row.Data),
-        "fa", "clamp", "unclipped", "distances", "sparse", "synthesizer", "gate", "fa-llama", "depth1", "mixed",
+        "fa", "clamp", "unclipped", "distances", "maps", "sparse", "synthesizer", "gate", "fa-llama", "depth1", "mixed",
     ];
 
     [Theory]
@@ -171,6 +171,7 @@ public sealed class ExportTests(ExportedModels exported) : IClassFixture<Exporte
             "clamp" => gpt2.WithFeedForward(cffn with { Ladders = cffn.Ladders with { Guard = PoleGuard.Paper } }).WithMixer(new CAttnUConfig { Depth = 3, Guard = PoleGuard.Paper }),
             "unclipped" => gpt2.WithFeedForward(cffn with { Ladders = cffn.Ladders with { ClipToTrainedRange = false } }).WithMixer(new CAttnUConfig { ClipToTrainedRange = false }),
             "distances" => gpt2.WithMixer(new CAttnUConfig { RelativePositions = true, Heads = 2 }),
+            "maps" => gpt2.WithMixer(new CAttnUConfig { RelativePositions = true, Heads = 2, InputMaps = 2 }),
             "sparse" => gpt2.WithMixer(new SparseAttentionConfig { Heads = 2, Window = 3, Stride = 4 }),
             "synthesizer" => gpt2.WithMixer(new SynthesizerConfig { Heads = 2 }),
             "gate" => gpt2.WithFeedForward(new GatedLinearConfig { Gate = GateKind.Sigmoid }),

@@ -10,7 +10,7 @@ internal static class MixerSamples
     public const int Context = 10;
 
     public static TheoryData<string> Names =>
-        ["attention", "grouped-rotary", "sparse", "synthesizer", "cattnm", "cattnm-clamp", "cattnm-relative", "cattnu", "cattnu-deep", "cattnu-relative"];
+        ["attention", "grouped-rotary", "sparse", "synthesizer", "cattnm", "cattnm-clamp", "cattnm-relative", "cattnu", "cattnu-deep", "cattnu-relative", "cattnu-map", "cattnu-maps"];
 
     public static MixerConfig Config(string name) => name switch
     {
@@ -35,6 +35,8 @@ internal static class MixerSamples
         "cattnu" => new CAttnUConfig(),
         "cattnu-deep" => new CAttnUConfig { Depth = 4, Guard = new PositiveGuard() },
         "cattnu-relative" => new CAttnUConfig { Depth = 3, RelativePositions = true, Heads = 4 },
+        "cattnu-map" => new CAttnUConfig { InputMaps = 1 },
+        "cattnu-maps" => new CAttnUConfig { InputMaps = 2, RelativePositions = true, Heads = 3 },
         _ => throw new ArgumentOutOfRangeException(nameof(name), name, "No such mixer."),
     };
 

@@ -63,6 +63,8 @@ public class StaticMixerTests
     [InlineData("cattnu")]
     [InlineData("cattnu-deep")]
     [InlineData("cattnu-relative")]
+    [InlineData("cattnu-map")]
+    [InlineData("cattnu-maps")]
     public void Cattnu_is_the_product_of_two_triangular_maps_of_ladders(string name)
     {
         using var scope = NewDisposeScope();
@@ -74,8 +76,14 @@ public class StaticMixerTests
         var rows = PlainMath.Rows(x);
         var linear = PlainMath.Rows(weights["linear"]);
         var levels = Enumerable.Range(0, config.Depth - 1).Select(k => PlainMath.Rows(weights[$"levels.{k}"])).ToArray();
-        double Y(int e, int t, int c) =>
-            (linear[e][t] * rows[t][c]) + PlainMath.Ladder([.. levels.Select(level => level[e][t] * rows[t][c])], config.Guard);
+        // The first ensemble has the first map's outputs, the second the last map's.
+        double[][][] inputs = config.InputMaps == 0 ? [rows] : [.. PlainMath.Rows(weights["inputs.weight"]).Chunk(MixerSamples.Width).Select(map => rows.Select(row => PlainMath.Linear(map, row)).ToArray())];
+        Assert.Equal(Math.Max(1, config.InputMaps), inputs.Length);
+        double Y(int e, int t, int c)
+        {
+            var value = inputs[Math.Min(e, inputs.Length - 1)][t][c];
+            return (linear[e][t] * value) + PlainMath.Ladder([.. levels.Select(level => level[e][t] * value)], config.Guard);
+        }
 
         // One T x (T + 1) matrix holds U_1 (lower, columns 0 .. T-1) and, transposed, U_2 (columns 1 .. T); or there is one number a distance for each head.
         var triangles = config.RelativePositions ? null : PlainMath.Rows(weights["triangles"]);
@@ -95,7 +103,7 @@ public class StaticMixerTests
     public void The_triangles_of_cattnu_share_no_number()
     {
         using var scope = NewDisposeScope();
-        using var mixer = new CAttnU(5, new CAttnUConfig());
+        using var mixer = new CAttnU(3, 5, new CAttnUConfig());
 
         // Every one of T (T + 1) numbers gets a gradient from exactly one triangle: T (T + 1) / 2 each.
         mixer.forward(FormulaWeights.Input(1, 5, 3)).sum().backward();
@@ -108,7 +116,7 @@ public class StaticMixerTests
     public void Cattnu_starts_as_the_configuration_says()
     {
         using var scope = NewDisposeScope();
-        using var mixer = new CAttnU(6, new CAttnUConfig { InitialWeight = 0.75, InitialDiagonal = 0.25, InitialNoise = 1e-9, InitialTail = 2, InitialTailDecay = 0.5 });
+        using var mixer = new CAttnU(4, 6, new CAttnUConfig { InitialWeight = 0.75, InitialDiagonal = 0.25, InitialNoise = 1e-9, InitialTail = 2, InitialTailDecay = 0.5 });
         var weights = mixer.state_dict();
         Assert.All(PlainMath.Values(weights["linear"]), value => Assert.Equal(0.75, value));
         Assert.All(PlainMath.Values(weights["levels.0"]), value => Assert.Equal(0.75, value));
@@ -129,7 +137,7 @@ public class StaticMixerTests
     public void Heads_of_cattnu_start_with_tails_of_doubled_length()
     {
         using var scope = NewDisposeScope();
-        using var mixer = new CAttnU(6, new CAttnUConfig { RelativePositions = true, Heads = 2, InitialDiagonal = 0.25, InitialNoise = 1e-9, InitialTail = 2, InitialTailDecay = 0.25 });
+        using var mixer = new CAttnU(4, 6, new CAttnUConfig { RelativePositions = true, Heads = 2, InitialDiagonal = 0.25, InitialNoise = 1e-9, InitialTail = 2, InitialTailDecay = 0.25 });
         var distances = mixer.state_dict()["distances"];
         for (var distance = 0; distance < 6; distance++)
         {

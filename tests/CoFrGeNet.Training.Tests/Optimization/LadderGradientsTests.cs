@@ -43,7 +43,7 @@ public class LadderGradientsTests
     [Fact]
     public void A_layer_without_gradients_has_none()
     {
-        using var mixer = new CAttnU(4, new CAttnUConfig());
+        using var mixer = new CAttnU(4, 4, new CAttnUConfig());
         Assert.Equal([0.0], LadderGradients.Norms(mixer));
         LadderGradients.Clip(mixer, 1);
         Assert.Null(mixer.LevelParameters[0][0].grad);

@@ -220,11 +220,15 @@ class CAttnU(nn.Module):
             # U_1 is the lower triangle of columns 0 .. C-1; U_2 stands transposed in the upper one of columns 1 .. C.
             self.triangles = nn.Parameter(torch.empty(context, context + 1))
         self.range = OutputRange(context, 2) if config.get("clipToTrainedRange", True) else None
+        self.maps = config.get("inputMaps", 0)
+        if self.maps:
+            self.inputs = nn.Linear(width, self.maps * width, bias=False)
 
     def forward(self, x):
         t = x.shape[1]
-        wide = x.float().unsqueeze(2)
-        # [2, C] -> [T, 2, 1] against x as [B, T, 1, p].
+        mapped = self.inputs(x).unflatten(-1, (self.maps, -1)) if self.maps else x.unsqueeze(2)
+        wide = mapped.float()
+        # [2, C] -> [T, 2, 1] against x as [B, T, 1 or 2, p].
         by_position = [w[:, :t].t().unsqueeze(-1) for w in (self.linear, *self.levels)]
         z = ladder([wide * w for w in by_position[1:]], self.guard)
         if self.range is not None:
