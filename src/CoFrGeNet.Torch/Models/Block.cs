@@ -1,4 +1,5 @@
 using CoFrGeNet.Configuration;
+using CoFrGeNet.Torch.Native;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
 
@@ -67,8 +68,8 @@ public sealed class Block : nn.Module<Tensor, Tensor>
     public Tensor forward(Tensor x, MixerCache? cache)
     {
         using var scope = NewDisposeScope();
-        x = x + _mixer.forward(_mixerNorm.forward(x), cache);
-        x = x + _feedForward.forward(_feedForwardNorm.forward(x));
+        x = x.add(_mixer.forward(_mixerNorm.forward(x), cache), HeldScalars.One);
+        x = x.add(_feedForward.forward(_feedForwardNorm.forward(x)), HeldScalars.One);
         return x.MoveToOuterDisposeScope();
     }
 

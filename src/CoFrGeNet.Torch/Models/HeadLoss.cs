@@ -104,7 +104,7 @@ internal sealed class HeadLoss : IDisposable
             }
             else
             {
-                weightGradient!.add_(matmul(logits.t(), part));
+                weightGradient!.add_(matmul(logits.t(), part), HeldScalars.One);
             }
         }
 
@@ -198,7 +198,8 @@ internal sealed class HeadLoss : IDisposable
         {
             state._isLent = false;
             var factor = gradient.item<float>();
-            return factor == 1 ? saved : [.. saved.Select(tensor => tensor.mul(factor))];
+            using var scalar = factor.ToScalar();
+            return factor == 1 ? saved : [.. saved.Select(tensor => tensor.mul(scalar))];
         }
     }
 }

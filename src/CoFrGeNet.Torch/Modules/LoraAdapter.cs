@@ -1,3 +1,5 @@
+using CoFrGeNet.Torch.Native;
+using TorchSharp;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
 
@@ -14,7 +16,7 @@ public sealed class LoraAdapter : nn.Module<Tensor, Tensor>
     [ComponentName(Name = "b")]
     private readonly Parameter _b;
 
-    private readonly double _scale;
+    private readonly Scalar _scale;
 
     /// <summary>Creates an addition that changes nothing yet.</summary>
     /// <param name="weight">W, outputs x inputs: gives sizes and device.</param>
@@ -23,7 +25,7 @@ public sealed class LoraAdapter : nn.Module<Tensor, Tensor>
     internal LoraAdapter(Tensor weight, int rank, double alpha)
         : base(nameof(LoraAdapter))
     {
-        _scale = alpha / rank;
+        _scale = (alpha / rank).ToScalar();
         var options = new ModuleOptions { Device = weight.device };
         // The deviation of the uniform distribution that linear layers start from by custom.
         _a = new Parameter(options.Normal(1 / Math.Sqrt(3.0 * weight.shape[1]), rank, weight.shape[1]));
@@ -44,7 +46,7 @@ public sealed class LoraAdapter : nn.Module<Tensor, Tensor>
     internal Tensor AddTo(Tensor y, Tensor x)
     {
         using var scope = NewDisposeScope();
-        return (y + forward(x).to(y.dtype)).MoveToOuterDisposeScope();
+        return y.add(forward(x).to(y.dtype), HeldScalars.One).MoveToOuterDisposeScope();
     }
 
     /// <summary>Adds (alpha / r) B A to W for good.</summary>

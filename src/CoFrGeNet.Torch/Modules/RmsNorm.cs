@@ -1,3 +1,4 @@
+using TorchSharp;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
 
@@ -6,7 +7,7 @@ namespace CoFrGeNet.Torch;
 /// <summary>Root-mean-square norm: w (.) x / sqrt(mean(x^2) + eps), computed in float32.</summary>
 public sealed class RmsNorm : nn.Module<Tensor, Tensor>
 {
-    private readonly double _epsilon;
+    private readonly Scalar _epsilon;
 
     [ComponentName(Name = "weight")]
     private readonly Parameter _weight;
@@ -18,7 +19,7 @@ public sealed class RmsNorm : nn.Module<Tensor, Tensor>
     public RmsNorm(int width, double epsilon, ModuleOptions options)
         : base(nameof(RmsNorm))
     {
-        _epsilon = epsilon;
+        _epsilon = epsilon.ToScalar();
         _weight = new Parameter(options.Constant(1, width));
         RegisterComponents();
     }
