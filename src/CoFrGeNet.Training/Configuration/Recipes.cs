@@ -71,6 +71,7 @@ public static class Recipes
             part["clipToTrainedRange"] = true;
             part.Remove("relativePositions");
             part.Remove("heads");
+            part.Remove("inputMaps");
         }
     }
 

@@ -57,8 +57,8 @@ public sealed class RunConfigSourceTests : IDisposable
         Assert.Equal(LadderSchedule.None, new RunConfigSource { File = file, Overrides = ["training.ladderSchedule=none"] }.Resolve().Config.Training.LadderSchedule);
         Assert.Equal(PoleGuard.Default, ((CAttnUConfig)new RunConfigSource { File = file, Recipe = "default" }.Resolve().Config.Model.Blocks[0].Mixer).Guard);
         Assert.Equal(PoleGuard.Paper, ((CAttnMConfig)new RunConfigSource { Preset = "tiny-a", Recipe = "paper" }.Resolve().Config.Model.Blocks[0].Mixer).Ladders.Guard);
-        var distances = Write("distances.json", """{ "preset": "tiny", "model": { "blocks": [ { "mixer": { "type": "cattnu", "relativePositions": true, "heads": 8 }, "feedForward": { "type": "mlp" } } ] } }""");
-        Assert.Equal(new CAttnUConfig { RelativePositions = true, Heads = 8 }, new RunConfigSource { File = distances }.Resolve().Config.Model.Blocks[0].Mixer);
+        var distances = Write("distances.json", """{ "preset": "tiny", "model": { "blocks": [ { "mixer": { "type": "cattnu", "relativePositions": true, "heads": 8, "inputMaps": 2 }, "feedForward": { "type": "mlp" } } ] } }""");
+        Assert.Equal(new CAttnUConfig { RelativePositions = true, Heads = 8, InputMaps = 2 }, new RunConfigSource { File = distances }.Resolve().Config.Model.Blocks[0].Mixer);
         Assert.Equal(new CAttnUConfig { Guard = PoleGuard.Paper }, new RunConfigSource { File = distances, Recipe = "paper" }.Resolve().Config.Model.Blocks[0].Mixer);
         Assert.Contains("recipe is 'papre'; did you mean 'paper'?", Assert.Throws<UserErrorException>(() => new RunConfigSource { Preset = "tiny", Recipe = "papre" }.Resolve()).Message, StringComparison.Ordinal);
         Assert.Contains("write --recipe paper", Assert.Throws<UserErrorException>(() => new RunConfigSource { Preset = "tiny", Overrides = ["recipe=paper"] }.Resolve()).Message, StringComparison.Ordinal);
