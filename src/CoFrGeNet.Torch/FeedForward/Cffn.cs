@@ -73,10 +73,16 @@ public sealed class Cffn : nn.Module<Tensor, Tensor>
     {
         using var scope = NewDisposeScope();
         var gated = GatedLinear.ApplyGate(x, _gate, _value, _config.Gate);
-        var y = _linear.forward(_config.LinearOnGated ? gated : x);
-        var combined = _config.Ladders.Kind == LadderKind.Projected
-            ? _combine.forward(_ladders.forward(gated))
-            : _ladders.Combine(gated, _combine.Weight);
+        var from = _config.LinearOnGated ? gated : x;
+        if (_config.Ladders.Kind == LadderKind.Projected)
+        {
+            var rows = _linear.forward(from.reshape(-1, x.shape[^1]));
+            var z = _ladders.forward(gated);
+            return _combine.AddTo(rows, z.view(-1, z.shape[^1])).view(x.shape).MoveToOuterDisposeScope();
+        }
+
+        var combined = _ladders.Combine(gated, _combine.Weight);
+        var y = _linear.forward(from);
         // In place where no type is lost: nothing of y is needed for the backward pass.
         return (y.dtype == combined.dtype ? y.add_(combined) : y + combined).MoveToOuterDisposeScope();
     }

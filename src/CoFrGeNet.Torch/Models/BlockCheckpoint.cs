@@ -35,6 +35,7 @@ internal sealed class BlockCheckpoint : GraphNode<BlockCheckpoint, Block>
         using var scope = NewDisposeScope();
         var x = saved[0].detach().requires_grad_();
         using (enable_grad())
+        using (SingleUse.Begin())
         using (new Uncounted(state))
         {
             state.forward(x, null).backward([gradient]);

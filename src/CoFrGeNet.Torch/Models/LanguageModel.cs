@@ -150,9 +150,12 @@ public sealed class LanguageModel : nn.Module<Tensor, Tensor>
     /// <summary>Mean cross entropy of the next token, in nats.</summary>
     /// <param name="tokens">int64 [B, T].</param>
     /// <param name="targets">int64 [B, T], the token that follows each.</param>
-    /// <returns>A float32 scalar.</returns>
+    /// <returns>A float32 scalar, for one backward pass: each layer gives back what it kept when its turn has come, and the graph cannot be kept.</returns>
     public Tensor Loss(Tensor tokens, Tensor targets)
     {
+        // The last pass's would lie in the middle of the memory that this one's activations take.
+        ReturnedGradients.Release();
+        using var once = SingleUse.Begin();
         using var scope = NewDisposeScope();
         _headLoss.Reserve(tokens.numel(), HeadWeight, HeadType(HeadWeight));
         var hidden = Hidden(tokens);

@@ -5,33 +5,21 @@ namespace CoFrGeNet.Torch;
 
 /// <summary>
 /// A node of the autograd graph whose backward is our own. It binds values that are computed without a graph to TorchSharp's custom
-/// functions and makes up for three of their habits:
+/// functions and makes up for four of their habits:
 /// an exception in forward leaks the node, so the value is computed before the node exists;
 /// an exception in backward cannot cross the native frames and would end the process;
-/// the wrappers of the value given to the node and of the gradients returned by it are left to the finalizer.
+/// the wrappers of the value given to the node and of the gradients returned by it are left to the finalizer;
+/// what is saved stays until the whole graph goes (see <see cref="SingleUse"/>).
 /// </summary>
-/// <typeparam name="TSelf">The node itself; each kind keeps what it returned apart from the others.</typeparam>
+/// <typeparam name="TSelf">The node itself.</typeparam>
 /// <typeparam name="TState">What backward needs beside the saved tensors.</typeparam>
 internal abstract class GraphNode<TSelf, TState> : autograd.SingleTensorFunction<TSelf>
     where TSelf : GraphNode<TSelf, TState>, new()
 {
     private const string CallKey = "call";
 
-    // libtorch reads returned gradients only after backward has returned, so they can be released no sooner than at the next call.
-    // The engine runs a device's backward passes on one thread, so one slot a thread is enough.
-    [ThreadStatic]
-    private static IReadOnlyList<Tensor?>? _returned;
-
-    /// <summary>Releases the gradients that the last backward pass of this kind on this thread returned.</summary>
-    public static void ReleaseReturned()
-    {
-        foreach (Tensor? gradient in _returned ?? [])
-        {
-            gradient?.Dispose();
-        }
-
-        _returned = null;
-    }
+    /// <summary>Releases the gradients that the last backward pass of a node on this thread returned.</summary>
+    public static void ReleaseReturned() => ReturnedGradients.Release();
 
     /// <inheritdoc/>
     public sealed override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
@@ -46,45 +34,56 @@ internal abstract class GraphNode<TSelf, TState> : autograd.SingleTensorFunction
     public sealed override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
     {
         ReleaseReturned();
+        IReadOnlyList<Tensor?> returned;
         var call = (Call)ctx.get_data(CallKey);
         using (grad_output)
         {
             IReadOnlyList<Tensor> saved = [];
             try
             {
+                call.Enter();
                 saved = [.. ctx.get_saved_variables()];
                 using (no_grad())
                 {
-                    _returned = Gradients(saved, call.State, grad_output);
+                    returned = Gradients(saved, call.State, grad_output);
                 }
             }
             catch (Exception exception)
             {
                 // A gradient of an impossible shape makes libtorch fail the whole backward pass with an ordinary error.
                 Trace.TraceError("The backward pass of {0} failed: {1}", Name, exception);
-                _returned = [.. Enumerable.Range(0, call.InputCount).Select(_ => empty(0))];
+                returned = [.. Enumerable.Range(0, call.InputCount).Select(_ => empty(0))];
             }
 
-            foreach (Tensor tensor in saved.Where(tensor => !_returned.Contains(tensor, ReferenceEqualityComparer.Instance)))
+            foreach (Tensor tensor in saved.Where(tensor => !returned.Contains(tensor, ReferenceEqualityComparer.Instance)))
             {
                 tensor.Dispose();
             }
+
+            if (call.IsSingleUse)
+            {
+                ctx.Dispose();
+            }
         }
 
-        return [.. _returned!.Select(gradient => gradient!), null!];
+        ReturnedGradients.Hold(returned);
+        return [.. returned.Select(gradient => gradient!), null!];
     }
 
     /// <summary>Makes <paramref name="value"/>, computed without a graph, a function of the inputs; takes over value.</summary>
     protected static Tensor Attach(Tensor value, IReadOnlyList<Tensor> inputs, IEnumerable<Tensor> saved, TState state)
     {
         using (value)
+        using (NewDisposeScope())
         {
             var call = new Call(value, [.. saved], inputs.Count, state);
             Tensor result = apply([.. inputs, call]);
 
             // The native side holds the saved tensors from here on; the list would keep their wrappers alive as long as the graph.
             call.Saved.Clear();
-            return result;
+
+            // With the scope goes a tensor of the value's size that TorchSharp makes for gradients that do not come.
+            return result.MoveToOuterDisposeScope();
         }
     }
 
@@ -94,12 +93,25 @@ internal abstract class GraphNode<TSelf, TState> : autograd.SingleTensorFunction
     private sealed class Call(Tensor value, List<Tensor> saved, int inputCount, TState state)
     {
         private Tensor? _value = value;
+        private bool _isEntered;
 
         public List<Tensor> Saved { get; } = saved;
 
         public int InputCount { get; } = inputCount;
 
         public TState State { get; } = state;
+
+        public bool IsSingleUse { get; } = SingleUse.IsOn;
+
+        public void Enter()
+        {
+            if (_isEntered && IsSingleUse)
+            {
+                throw new InvalidOperationException("The graph was built for one backward pass and has had it; what it kept is gone.");
+            }
+
+            _isEntered = true;
+        }
 
         public Tensor TakeValue()
         {

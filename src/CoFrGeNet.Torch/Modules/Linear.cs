@@ -50,6 +50,23 @@ public sealed class Linear : nn.Module<Tensor, Tensor>
         return _lora is null ? y : _lora.AddTo(y, x);
     }
 
+    /// <summary>y + W x + b as one product where that can be, without memory for the second term.</summary>
+    /// <param name="y">[N, outputs], of which no backward pass needs the value; it is changed where its type is that of the product.</param>
+    /// <param name="x">[N, inputs].</param>
+    /// <returns>[N, outputs], in the wider type of y and the product.</returns>
+    internal Tensor AddTo(Tensor y, Tensor x)
+    {
+        var type = ComputeType ?? _weight.dtype;
+        using var scope = NewDisposeScope();
+        if (_lora is null && _bias is null && y.dtype == type)
+        {
+            return y.addmm_(x.to(type), _weight.to(type).t(), beta: 1, alpha: 1).MoveToOuterDisposeScope();
+        }
+
+        var own = forward(x);
+        return (y.dtype == own.dtype ? y.add_(own) : y + own).MoveToOuterDisposeScope();
+    }
+
     /// <summary>The low-rank addition to W, or null.</summary>
     public LoraAdapter? Lora => _lora;
 

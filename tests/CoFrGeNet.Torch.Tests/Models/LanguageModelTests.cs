@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using CoFrGeNet.Configuration;
 using CoFrGeNet.Torch.Tests.Mixers;
 using static TorchSharp.torch;
@@ -78,6 +79,23 @@ public class LanguageModelTests
         }
 
         Assert.Equal(before + 1, Tensor.TotalCount);
+    }
+
+    [Fact]
+    public void The_graph_of_a_loss_is_for_one_backward_pass_and_says_so_by_an_ordinary_error()
+    {
+        using var scope = NewDisposeScope();
+        using var model = Small("tiny-f");
+        var tokens = FormulaWeights.Tokens(17, 0, 1, 12);
+        var loss = model.Loss(tokens, tokens);
+        loss.backward(retain_graph: true);
+        Assert.Throws<ExternalException>(() => loss.backward());
+
+        // The next steps know nothing of it, once the gradients that it left are gone.
+        _ = LossAndGradient(model, tokens, tokens);
+        var once = LossAndGradient(model, tokens, tokens);
+        var again = LossAndGradient(model, tokens, tokens);
+        Assert.True(once.Gradient.equal(again.Gradient).all().item<bool>());
     }
 
     [Fact]
