@@ -65,18 +65,28 @@ internal sealed unsafe class ProjectedCall
         TLanes bound = TLanes.Of(Constants.Bound), start = TLanes.Of(Constants.Start);
         TLanes epsilon = TLanes.Of(Constants.Epsilon), epsilonSquare = TLanes.Of(Constants.EpsilonSquare);
         bool isPastCaches = StoresPastCaches && IsAligned<TLanes>((TElement*)F + (part.FirstRow * Layout.Ladders) + part.FirstLadder, Layout.Ladders);
-        for (long row = part.FirstRow; row < part.EndRow; row++)
+        bool isDense = IsDense(part);
+        long rows = part.EndRow - part.FirstRow, half = (rows + 1) / 2, shift = half * rowStride, shiftF = half * Layout.Ladders;
+        for (long i = 0; i < half; i++)
         {
-            TElement* a = (TElement*)A + (row * rowStride);
-            TElement* f = (TElement*)F + (row * Layout.Ladders);
+            // Two places at once: memory answers more requests than one place makes.
+            bool isPair = i + half < rows;
+            TElement* a = (TElement*)A + ((part.FirstRow + i) * rowStride);
+            TElement* f = (TElement*)F + ((part.FirstRow + i) * Layout.Ladders);
             int j = part.FirstLadder;
             if (ProjectedTile<TLanes, TGuard, TDepth, TElement>.Exists)
             {
                 for (; j <= end - TLanes.Count; j += TLanes.Count)
                 {
-                    Prefetch<TDepth, TElement>(a + rowStride + j, levelStride);
+                    Prefetch<TLanes, TDepth, TElement>(a + rowStride, j, levelStride, isDense);
                     TLanes value = ProjectedTile<TLanes, TGuard, TDepth, TElement>.Value(a + j, levelStride, bound, start, epsilon, epsilonSquare, out _);
                     LaneMemory<TLanes, TElement>.Store(value, f + j, isPastCaches);
+                    if (isPair)
+                    {
+                        Prefetch<TLanes, TDepth, TElement>(a + shift + rowStride, j, levelStride, isDense);
+                        value = ProjectedTile<TLanes, TGuard, TDepth, TElement>.Value(a + shift + j, levelStride, bound, start, epsilon, epsilonSquare, out _);
+                        LaneMemory<TLanes, TElement>.Store(value, f + shiftF + j, isPastCaches);
+                    }
                 }
             }
 
@@ -84,6 +94,10 @@ internal sealed unsafe class ProjectedCall
             {
                 int lanes = Math.Min(TLanes.Count, end - j);
                 LaneMemory<TLanes, TElement>.StoreFirst(AnyValue<TLanes, TGuard, TElement>(a + j, lanes, out _), f + j, lanes, false);
+                if (isPair)
+                {
+                    LaneMemory<TLanes, TElement>.StoreFirst(AnyValue<TLanes, TGuard, TElement>(a + shift + j, lanes, out _), f + shiftF + j, lanes, false);
+                }
             }
         }
 
@@ -105,6 +119,7 @@ internal sealed unsafe class ProjectedCall
         bool isPastCaches = StoresPastCaches
             && IsAligned<TLanes>((TElement*)GradA + (part.FirstRow * GradLayout.RowStride) + part.FirstLadder, GradLayout.RowStride)
             && (gradStride * sizeof(float)) % sizeof(TLanes) == 0;
+        bool isDense = IsDense(part);
         for (long row = part.FirstRow; row < part.EndRow; row++)
         {
             TElement* a = (TElement*)A + (row * rowStride);
@@ -115,7 +130,7 @@ internal sealed unsafe class ProjectedCall
             {
                 for (; j <= part.EndLadder - TLanes.Count; j += TLanes.Count)
                 {
-                    Prefetch<TDepth, TElement>(a + rowStride + j, levelStride);
+                    Prefetch<TLanes, TDepth, TElement>(a + rowStride, j, levelStride, isDense);
                     ProjectedTile<TLanes, TGuard, TDepth, TElement>.Gradient(
                         a + j, levelStride, bound, start, epsilon, epsilonSquare, maxGradient, saturatedLevels,
                         LaneMemory<TLanes, TElement>.Load(gradF + j), gradA + j, gradStride, isPastCaches);
@@ -219,18 +234,50 @@ internal sealed unsafe class ProjectedCall
     private static bool IsAligned<TLanes>(void* address, long rowStride)
         where TLanes : unmanaged => (nuint)address % (nuint)sizeof(TLanes) == 0 && (rowStride * sizeof(float)) % sizeof(TLanes) == 0;
 
-    // The levels of a row are short streams far apart, whose beginnings the processor does not foresee: the next row is asked for while this one is read.
+    // Levels without a gap between them, and rows too.
+    private bool IsDense(Rectangle part) =>
+        Layout.LevelStride == Layout.Ladders && Layout.RowStride == Layout.Depth * Layout.LevelStride && part.EndLadder - part.FirstLadder == Layout.Ladders;
+
+    // The levels of a row are short streams far apart, whose beginnings the processor does not foresee: the next row is asked for while this one is read. One
+    // without gaps is asked for from its beginning to its end, as memory likes it best, into the second level: two rows of two places do not fit into the first.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Prefetch<TDepth, TElement>(TElement* next, long levelStride)
+    private static void Prefetch<TLanes, TDepth, TElement>(TElement* nextRow, int ladder, long levelStride, bool isDense)
+        where TLanes : unmanaged, ILanes<TLanes>
         where TDepth : struct, IDepth
         where TElement : unmanaged
     {
-        if (Sse.IsSupported)
+        if (!Sse.IsSupported)
         {
-            for (int k = 0; k < TDepth.Value; k++, next += levelStride)
-            {
-                Sse.Prefetch0(next);
-            }
+            return;
+        }
+
+        // Written out: a loop of a few rounds costs as much as what it asks for.
+        TElement* next = nextRow + (isDense ? ladder * TDepth.Value : ladder);
+        long step = isDense ? TLanes.Count : levelStride;
+        Sse.Prefetch1(next);
+        if (TDepth.Value >= 2)
+        {
+            Sse.Prefetch1(next + step);
+        }
+
+        if (TDepth.Value >= 3)
+        {
+            Sse.Prefetch1(next + (2 * step));
+        }
+
+        if (TDepth.Value >= 4)
+        {
+            Sse.Prefetch1(next + (3 * step));
+        }
+
+        if (TDepth.Value >= 5)
+        {
+            Sse.Prefetch1(next + (4 * step));
+        }
+
+        for (int k = 5; k < TDepth.Value; k++)
+        {
+            Sse.Prefetch1(next + (k * step));
         }
     }
 
