@@ -263,12 +263,13 @@ public sealed class Trainer : IDisposable
         // Before clipping, which would hide what a pole did.
         var poles = logged ? _parallel.Merge(_poles.Take()) : [];
         _poles.Clip(_config.Training.LadderClipNorm);
-        var norms = _clipper.Clip();
+        var clip = _clipper.Measure();
+        var norms = clip.Norms;
         var learningRate = _learningRate.At(_step);
         var skipped = ReasonToSkip(loss, norms);
         if (skipped is null)
         {
-            _optimizer.Step(learningRate);
+            _optimizer.Step(learningRate, clip.Scales);
             _parallel.CompleteUpdate();
         }
         else

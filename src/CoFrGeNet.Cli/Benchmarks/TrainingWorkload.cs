@@ -48,8 +48,7 @@ internal sealed class TrainingWorkload : IDisposable
         using var scope = NewDisposeScope();
         var loss = _model.Loss(_inputs, _targets);
         loss.backward();
-        _clipper.Clip();
-        _optimizer.Step(1e-4);
+        _optimizer.Step(1e-4, _clipper.Measure().Scales);
         _optimizer.ClearGradients();
         return loss.item<float>();
     }

@@ -60,7 +60,7 @@ public sealed class Linear : nn.Module<Tensor, Tensor>
         using var scope = NewDisposeScope();
         if (_lora is null && _bias is null && y.dtype == type)
         {
-            return y.addmm_(x.to(type), _weight.to(type).t(), beta: 1, alpha: 1).MoveToOuterDisposeScope();
+            return y.addmm_(x.to(type), CompactWeight.Of(_weight, type).t(), beta: 1, alpha: 1).MoveToOuterDisposeScope();
         }
 
         var own = forward(x);
@@ -89,6 +89,6 @@ public sealed class Linear : nn.Module<Tensor, Tensor>
         }
 
         using var scope = NewDisposeScope();
-        return nn.functional.linear(x.to(type), weight.to(type), bias?.to(type)).MoveToOuterDisposeScope();
+        return nn.functional.linear(x.to(type), CompactWeight.Of(weight, type), bias?.to(type)).MoveToOuterDisposeScope();
     }
 }

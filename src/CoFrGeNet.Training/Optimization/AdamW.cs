@@ -55,7 +55,8 @@ public sealed class AdamW : IDisposable
 
     /// <summary>Updates every parameter that has a gradient.</summary>
     /// <param name="learningRate">The learning rate of this step, before the ladders' share.</param>
-    public void Step(double learningRate)
+    /// <param name="scales">What gradients are multiplied by, by the parameter's name, as <see cref="GradientClip.Scales"/> has it; 1 where it says nothing.</param>
+    public void Step(double learningRate, IReadOnlyDictionary<string, double>? scales = null)
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
@@ -72,7 +73,13 @@ public sealed class AdamW : IDisposable
             if (values.numel() > 0)
             {
                 var weightDecay = isLadder ? _config.LadderWeightDecay ?? _config.WeightDecay : _config.WeightDecay;
-                Update(values, gradient, moments, learningRate * (isLadder ? _config.LadderLearningRateShare : 1), parameter.dim() >= 2 ? weightDecay : 0);
+                var step = new AdamWStep(
+                    learningRate * (isLadder ? _config.LadderLearningRateShare : 1), _config.Beta1, _config.Beta2, _config.Epsilon,
+                    parameter.dim() >= 2 ? weightDecay : 0, moments.Steps)
+                {
+                    GradientScale = scales?.GetValueOrDefault(name, 1) ?? 1,
+                };
+                Update(values, gradient, moments, step);
             }
         }
     }
@@ -136,9 +143,8 @@ public sealed class AdamW : IDisposable
         return moments;
     }
 
-    private unsafe void Update(Tensor parameter, Tensor gradient, Moments moments, double learningRate, double decay)
+    private static unsafe void Update(Tensor parameter, Tensor gradient, Moments moments, AdamWStep step)
     {
-        var step = new AdamWStep(learningRate, _config.Beta1, _config.Beta2, _config.Epsilon, decay, moments.Steps);
         if (IsPlain(parameter) && IsPlain(gradient) && IsPlain(moments.Mean) && IsPlain(moments.Square))
         {
             AdamWKernel.Apply(
@@ -155,6 +161,7 @@ public sealed class AdamW : IDisposable
     private static void UpdateByTensors(Tensor parameter, Tensor gradient, Moments moments, AdamWStep step)
     {
         using var scope = NewDisposeScope();
+        gradient = step.GradientScale == 1 ? gradient : gradient * step.GradientScale;
         moments.Mean.mul_(step.Beta1).add_(gradient, alpha: 1 - step.Beta1);
         moments.Square.mul_(step.Beta2).addcmul_(gradient, gradient, value: 1 - step.Beta2);
         if (step.WeightDecay > 0)

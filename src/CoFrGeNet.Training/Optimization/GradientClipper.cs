@@ -11,6 +11,11 @@ public sealed record GradientNorms(double Total, IReadOnlyDictionary<Component, 
     public bool IsFinite => double.IsFinite(Total);
 }
 
+/// <summary>What clipping would do to the gradients of one step.</summary>
+/// <param name="Norms">Their norms as they are.</param>
+/// <param name="Scales">By the parameter's name, what its gradient is to be multiplied by; without those that stay.</param>
+public sealed record GradientClip(GradientNorms Norms, IReadOnlyDictionary<string, double> Scales);
+
 /// <summary>
 /// Clips gradients twice: each component of each layer to a norm of its own, so that one ladder at a pole cannot starve the rest, then all
 /// together.
@@ -41,29 +46,48 @@ public sealed class GradientClipper
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        var gradients = _groups.Select(group => group.Parameters.Select(entry => _shares.Gradient(entry.Name, entry.Parameter)).OfType<Tensor>().ToArray()).ToArray();
-        var norms = _shares.Total(GroupSquares(gradients)).Select(Math.Sqrt).ToArray();
-        var measured = Measure(norms);
-        if (!measured.IsFinite)
+        var clip = Measure();
+        foreach (var (name, parameter) in _groups.SelectMany(group => group.Parameters))
         {
-            return measured;
+            if (clip.Scales.TryGetValue(name, out var scale))
+            {
+                _shares.Gradient(name, parameter)?.mul_(scale);
+            }
         }
 
-        var scales = norms.Select(norm => _componentNorm > 0 && norm > _componentNorm ? _componentNorm / norm : 1).ToArray();
-        var clipped = Math.Sqrt(norms.Zip(scales, (norm, scale) => norm * norm * scale * scale).Sum());
-        var global = _globalNorm > 0 && clipped > _globalNorm ? _globalNorm / clipped : 1;
-        for (var g = 0; g < gradients.Length; g++)
+        return clip.Norms;
+    }
+
+    /// <summary>Measures the gradients and leaves them as they are, for <see cref="AdamW.Step"/> to clip as it reads them.</summary>
+    /// <returns>The norms, and by how much each gradient is too long.</returns>
+    public GradientClip Measure()
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        var gradients = _groups.Select(group => group.Parameters.Select(entry => _shares.Gradient(entry.Name, entry.Parameter)).OfType<Tensor>().ToArray()).ToArray();
+        var norms = _shares.Total(GroupSquares(gradients)).Select(Math.Sqrt).ToArray();
+        var measured = Norms(norms);
+        var scales = new Dictionary<string, double>();
+        if (!measured.IsFinite)
         {
-            if (scales[g] * global < 1)
+            return new GradientClip(measured, scales);
+        }
+
+        var own = norms.Select(norm => _componentNorm > 0 && norm > _componentNorm ? _componentNorm / norm : 1).ToArray();
+        var clipped = Math.Sqrt(norms.Zip(own, (norm, scale) => norm * norm * scale * scale).Sum());
+        var global = _globalNorm > 0 && clipped > _globalNorm ? _globalNorm / clipped : 1;
+        for (var g = 0; g < _groups.Count; g++)
+        {
+            if (own[g] * global < 1)
             {
-                foreach (var gradient in gradients[g])
+                foreach (var (name, _) in _groups[g].Parameters)
                 {
-                    gradient.mul_(scales[g] * global);
+                    scales[name] = own[g] * global;
                 }
             }
         }
 
-        return measured;
+        return new GradientClip(measured, scales);
     }
 
     // One transfer for all norms, since each costs a wait on an accelerator.
@@ -86,7 +110,7 @@ public sealed class GradientClipper
         return [.. gradients.Select(group => group.Sum(_ => Math.Pow(values[next++], 2)))];
     }
 
-    private GradientNorms Measure(double[] norms)
+    private GradientNorms Norms(double[] norms)
     {
         var byComponent = _groups.Zip(norms).GroupBy(pair => pair.First.Component)
             .ToDictionary(group => group.Key, group => Math.Sqrt(group.Sum(pair => pair.Second * pair.Second)));

@@ -10,7 +10,11 @@ namespace CoFrGeNet.Kernels;
 /// <param name="Epsilon">Added to the root of the mean square.</param>
 /// <param name="WeightDecay">Decoupled decay, 0 for none.</param>
 /// <param name="Steps">Steps of this parameter, this one included; at least 1.</param>
-public readonly record struct AdamWStep(double LearningRate, double Beta1, double Beta2, double Epsilon, double WeightDecay, long Steps);
+public readonly record struct AdamWStep(double LearningRate, double Beta1, double Beta2, double Epsilon, double WeightDecay, long Steps)
+{
+    /// <summary>What gradients are multiplied by as they are read: clipping without a pass of its own.</summary>
+    public double GradientScale { get; init; } = 1;
+}
 
 /// <summary>
 /// AdamW (Loshchilov and Hutter, 2019) in one pass over parameter, gradient and moments: 16 bytes read and 12 written an element, a
@@ -47,11 +51,11 @@ public static unsafe class AdamWKernel
         var keep = (float)(1 - (step.LearningRate * step.WeightDecay));
         var root = (float)Math.Sqrt(1 - Math.Pow(step.Beta2, step.Steps));
         var rate = (float)(-step.LearningRate / (1 - Math.Pow(step.Beta1, step.Steps)));
-        var epsilon = (float)step.Epsilon;
+        float epsilon = (float)step.Epsilon, scale = (float)step.GradientScale;
         long i = 0;
         for (; i <= count - Vector<float>.Count; i += Vector<float>.Count)
         {
-            var g = Vector.Load(gradient + i);
+            var g = Vector.Load(gradient + i) * scale;
             var m = (Vector.Load(mean + i) * beta1) + (g * rest1);
             var v = (Vector.Load(square + i) * beta2) + (g * g * rest2);
             m.Store(mean + i);
@@ -62,7 +66,7 @@ public static unsafe class AdamWKernel
 
         for (; i < count; i++)
         {
-            var g = gradient[i];
+            var g = gradient[i] * scale;
             var m = mean[i] = (mean[i] * beta1) + (g * rest1);
             var v = square[i] = (square[i] * beta2) + (g * g * rest2);
             parameter[i] = (parameter[i] * keep) + (m / ((MathF.Sqrt(v) / root) + epsilon) * rate);

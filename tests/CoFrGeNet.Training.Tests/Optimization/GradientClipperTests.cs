@@ -53,6 +53,41 @@ public class GradientClipperTests
         AssertGradients([[1 / total, 0], [0.3 / total, 0.4 / total], [0.25 / total, 0]], parameters);
     }
 
+    [Fact]
+    public void Clipping_while_the_optimizer_reads_gives_the_bits_of_clipping_before()
+    {
+        double[][] Update(bool before)
+        {
+            using var scope = NewDisposeScope();
+            using var quiet = no_grad();
+            var (groups, parameters) = Groups([30, 0.7f], [3, 4], [0.5f, 0.3f]);
+            var gradients = parameters.Select(parameter => parameter.grad!.clone()).ToArray();
+            using var optimizer = new AdamW(groups, new TrainingConfig { Steps = 1, TokensPerStep = 1, LearningRate = 0.1, Seed = 1 });
+            var clipper = new GradientClipper(groups, componentNorm: 1, globalNorm: 1);
+            for (var step = 1; step <= 3; step++)
+            {
+                foreach (var (parameter, gradient) in parameters.Zip(gradients))
+                {
+                    parameter.grad!.copy_(gradient * step);
+                }
+
+                if (before)
+                {
+                    clipper.Clip();
+                    optimizer.Step(0.1);
+                }
+                else
+                {
+                    optimizer.Step(0.1, clipper.Measure().Scales);
+                }
+            }
+
+            return [.. parameters.Select(parameter => TrainingSamples.Values(parameter))];
+        }
+
+        Assert.Equal(Update(before: true), Update(before: false));
+    }
+
     [Theory]
     [InlineData(float.NaN)]
     [InlineData(float.PositiveInfinity)]
