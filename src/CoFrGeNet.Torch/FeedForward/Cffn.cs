@@ -82,8 +82,6 @@ public sealed class Cffn : nn.Module<Tensor, Tensor>
         }
 
         var combined = _ladders.Combine(gated, _combine.Weight);
-        var y = _linear.forward(from);
-        // In place where no type is lost: nothing of y is needed for the backward pass.
-        return (y.dtype == combined.dtype ? y.add_(combined) : y + combined).MoveToOuterDisposeScope();
+        return SumInPlace.Of(_linear.forward(from), combined).MoveToOuterDisposeScope();
     }
 }

@@ -63,8 +63,7 @@ public sealed class Linear : nn.Module<Tensor, Tensor>
             return y.addmm_(x.to(type), CompactWeight.Of(_weight, type).t(), beta: 1, alpha: 1).MoveToOuterDisposeScope();
         }
 
-        var own = forward(x);
-        return (y.dtype == own.dtype ? y.add_(own) : y + own).MoveToOuterDisposeScope();
+        return SumInPlace.Of(y, forward(x)).MoveToOuterDisposeScope();
     }
 
     /// <summary>The low-rank addition to W, or null.</summary>
