@@ -8,7 +8,7 @@ namespace CoFrGeNet.Cli;
 /// </summary>
 internal static class QuickstartArms
 {
-    private static readonly (string Name, string File)[] Files = [("GPT-2", "tiny"), ("CoFrGeNet-F", "tiny-f"), ("CoFrGeNet", "tiny-fu")];
+    private static readonly (string Name, string File)[] Files = [("transformer", "tiny"), ("CoFrGeNet-F", "tiny-f"), ("CoFrGeNet", "tiny-fu")];
 
     /// <summary>Builds the contestants, the transformer first.</summary>
     /// <param name="data">The text to train on; null: the one in the files.</param>

@@ -25,7 +25,7 @@ internal sealed class QuickstartVerb : Verb
     /// <summary>Creates the verb.</summary>
     /// <param name="console">Where it writes.</param>
     public QuickstartVerb(ToolConsole console)
-        : base("quickstart", "Train GPT-2, CoFrGeNet-F and CoFrGeNet side by side in minutes, on text that every .NET SDK brings", console) =>
+        : base("quickstart", "Train a transformer, CoFrGeNet-F and CoFrGeNet side by side in minutes, on text that every .NET SDK brings", console) =>
         Accept([_minutes, _steps, _data, _out, _resume, _force, .. _torch.Options]);
 
     /// <inheritdoc/>

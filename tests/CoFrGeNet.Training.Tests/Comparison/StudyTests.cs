@@ -253,7 +253,8 @@ public sealed class StudyTests : IDisposable
             // The names say how large an arm may be beside the first reference.
             Assert.True(!arm.EndsWith("-half", StringComparison.Ordinal) || Share(arm) <= 0.5, $"{arm}: {Share(arm)}");
             Assert.True(!arm.EndsWith("-two-thirds", StringComparison.Ordinal) || Share(arm) <= 2 / 3.0, $"{arm}: {Share(arm)}");
-            Assert.True(!arm.EndsWith("-equal", StringComparison.Ordinal) || Share(arm) is > 0.99 and <= 1, $"{arm}: {Share(arm)}");
+            // Widths are multiples of the number of heads.
+            Assert.True(!arm.EndsWith("-equal", StringComparison.Ordinal) || Share(arm) is > 0.98 and <= 1, $"{arm}: {Share(arm)}");
         }
 
         // Also where the transformer itself is no arm.
