@@ -139,7 +139,6 @@ internal sealed unsafe class CAttnU : TokenMixer
             for (var ensemble = 0; ensemble < 2; ensemble++)
             {
                 var x = Input(row, ensemble);
-                Array.Clear(a);
                 for (var i = 0; i < depth * _width; i++)
                 {
                     a[(i / _width * _stride) + (i % _width)] = Weight(i / _width, ensemble, position) * x[i % _width];

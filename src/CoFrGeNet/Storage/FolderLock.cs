@@ -6,6 +6,8 @@ namespace CoFrGeNet.Storage;
 /// </summary>
 public sealed class FolderLock : IDisposable
 {
+    private const int Attempts = 4;
+
     private readonly FileStream _file;
 
     private FolderLock(FileStream file) => _file = file;
@@ -17,25 +19,21 @@ public sealed class FolderLock : IDisposable
     /// <exception cref="UserErrorException">Another process holds it.</exception>
     public static FolderLock Take(string folder, string fileName, string refusal)
     {
-        ArgumentException.ThrowIfNullOrEmpty(folder);
-        ArgumentException.ThrowIfNullOrEmpty(fileName);
-        for (var attempt = 0; ; attempt++)
+        for (var attempt = 0; attempt < Attempts; attempt++)
         {
-            try
+            if (TryTake(folder, fileName) is { } taken)
             {
-                return Open(folder, fileName);
+                return taken;
             }
-            catch (IOException e) when (IsHeld(folder, fileName))
-            {
-                // Whoever only asks whether it is held keeps it for a moment.
-                if (attempt == 3)
-                {
-                    throw new UserErrorException(refusal, e);
-                }
 
+            // Whoever only asks whether it is held keeps it for a moment.
+            if (attempt < Attempts - 1)
+            {
                 Thread.Sleep(100);
             }
         }
+
+        throw new UserErrorException(refusal);
     }
 
     /// <summary>Takes a lock that is free; does not wait.</summary>
@@ -48,7 +46,7 @@ public sealed class FolderLock : IDisposable
         ArgumentException.ThrowIfNullOrEmpty(fileName);
         try
         {
-            return Open(folder, fileName);
+            return new FolderLock(new FileStream(Path.Combine(folder, fileName), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None));
         }
         catch (IOException) when (IsHeld(folder, fileName))
         {
@@ -92,7 +90,4 @@ public sealed class FolderLock : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => _file.Dispose();
-
-    private static FolderLock Open(string folder, string fileName) =>
-        new(new FileStream(Path.Combine(folder, fileName), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None));
 }
