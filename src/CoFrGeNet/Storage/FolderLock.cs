@@ -7,6 +7,7 @@ namespace CoFrGeNet.Storage;
 public sealed class FolderLock : IDisposable
 {
     private const int Attempts = 4;
+    private const int LooksAtMost = 20;
 
     private readonly FileStream _file;
 
@@ -44,13 +45,20 @@ public sealed class FolderLock : IDisposable
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         ArgumentException.ThrowIfNullOrEmpty(fileName);
-        try
+        for (var attempt = 1; ; attempt++)
         {
-            return new FolderLock(new FileStream(Path.Combine(folder, fileName), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None));
-        }
-        catch (IOException) when (IsHeld(folder, fileName))
-        {
-            return null;
+            try
+            {
+                return new FolderLock(new FileStream(Path.Combine(folder, fileName), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None));
+            }
+            catch (IOException) when (IsHeld(folder, fileName))
+            {
+                return null;
+            }
+            catch (IOException) when (attempt < LooksAtMost)
+            {
+                // Its holder may have let go between the two looks; what fails for another reason fails again.
+            }
         }
     }
 
