@@ -269,7 +269,7 @@ public sealed class Trainer : IDisposable
         var skipped = ReasonToSkip(loss, norms);
         if (skipped is null)
         {
-            _optimizer.Step(learningRate, clip.Scales);
+            _optimizer.Step(learningRate, clip.Scales, clears: true);
             _parallel.CompleteUpdate();
         }
         else

@@ -8,8 +8,9 @@ namespace CoFrGeNet.Cli;
 /// <summary>bench train: training steps of a transformer and of the same with continued fractions, beside the rate of a matrix product.</summary>
 internal sealed class TrainingBenchmark : Verb
 {
-    // A product of the shape of GPT-2's widest layer.
+    // Products of the shape of GPT-2's widest layer, of at least as many rows as a step has; some in a row, since a device is slow to begin.
     private const long Rows = 2048, Inner = 768, Columns = 3072;
+    private const int Products = 8;
     private const string Product = "product";
 
     private readonly TorchOptions _torch = new();
@@ -24,7 +25,7 @@ internal sealed class TrainingBenchmark : Verb
     /// <param name="console">Where it writes.</param>
     public TrainingBenchmark(ToolConsole console)
         : base("train", "Time training steps: continued fractions against the transformer that they replace", console) =>
-        Accept(_preset, _variants, _types, _context, _sequences, _rounds, _torch.Threads);
+        Accept([_preset, _variants, _types, _context, _sequences, _rounds, .. _torch.Options]);
 
     /// <inheritdoc/>
     protected override int Run(ParseResult arguments)
@@ -34,19 +35,19 @@ internal sealed class TrainingBenchmark : Verb
         var types = List(arguments, _types, "f32", "bf16");
         var preset = arguments.GetValue(_preset)!;
         var models = variants.ToDictionary(variant => variant, variant => Model(preset, variant, context));
-        _torch.StartOnCpu(arguments);
+        var device = _torch.Start(arguments);
         var report = new BenchmarkReport();
         var speeds = new Dictionary<(string Type, string Variant), double>();
         foreach (var type in types)
         {
-            Time(type, models, sequences, rounds, report, speeds);
+            Time(type, models, sequences, rounds, device, report, speeds);
         }
 
         AddRatios(report, types, speeds);
         report.Add("process.peakMemory", PeakMemory() / (double)(1 << 20), "MiB");
         if (IsJson(arguments))
         {
-            WriteJson(report.Document(new { preset, context, sequences, rounds, Threads = get_num_threads() }));
+            WriteJson(report.Document(new { preset, context, sequences, rounds, Threads = get_num_threads(), Device = device.ToString() }));
         }
         else
         {
@@ -57,26 +58,27 @@ internal sealed class TrainingBenchmark : Verb
     }
 
     private void Time(
-        string type, Dictionary<string, ModelConfig> models, int sequences, int rounds, BenchmarkReport report, Dictionary<(string Type, string Variant), double> speeds)
+        string type, Dictionary<string, ModelConfig> models, int sequences, int rounds, Device device, BenchmarkReport report, Dictionary<(string Type, string Variant), double> speeds)
     {
         Tool.Error.WriteLine($"{type}: building, checking, then timing {rounds} rounds");
         var scalarType = type == "bf16" ? ScalarType.BFloat16 : ScalarType.Float32;
         var works = new Dictionary<string, TrainingWorkload>();
-        using var left = randn(Rows, Inner).to_type(scalarType);
-        using var right = randn(Columns, Inner).to_type(scalarType);
+        var rows = Math.Max(Rows, models.Values.Max(model => (long)sequences * model.ContextLength));
+        using var left = randn(rows, Inner, device: device).to_type(scalarType);
+        using var right = randn(Columns, Inner, device: device).to_type(scalarType);
         try
         {
             var contest = new Contest();
-            contest.Add(Product, () => nn.functional.linear(left, right).Dispose());
+            contest.Add(Product, () => Multiply(left, right));
             foreach (var (variant, config) in models)
             {
-                var work = works[variant] = new TrainingWorkload(config, scalarType, sequences);
+                var work = works[variant] = new TrainingWorkload(config, scalarType, sequences, device);
                 Check(variant, config, work);
                 contest.Add(variant, () => work.Step());
             }
 
             contest.Run(rounds, warmUps: 1, Tool.Stop);
-            var rate = 2.0 * Rows * Inner * Columns / contest.Seconds(Product);
+            var rate = 2.0 * Products * rows * Inner * Columns / contest.Seconds(Product);
             report.Add($"{type}.product", rate / 1e9, "GFLOP/s");
             foreach (var (variant, work) in works)
             {
@@ -99,6 +101,19 @@ internal sealed class TrainingBenchmark : Verb
             {
                 report.AddRatio($"train.{type}.{name}", result.Value / limit);
             }
+        }
+    }
+
+    private static void Multiply(Tensor left, Tensor right)
+    {
+        for (var i = 0; i < Products; i++)
+        {
+            nn.functional.linear(left, right).Dispose();
+        }
+
+        if (left.device_type == TorchSharp.DeviceType.CUDA)
+        {
+            cuda.synchronize();
         }
     }
 

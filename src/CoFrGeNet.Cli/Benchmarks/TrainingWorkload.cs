@@ -19,10 +19,11 @@ internal sealed class TrainingWorkload : IDisposable
     /// <param name="config">The model.</param>
     /// <param name="type">The type of the matrix products.</param>
     /// <param name="sequences">Sequences of the model's context length a step.</param>
-    public TrainingWorkload(ModelConfig config, ScalarType type, int sequences)
+    /// <param name="device">Where it computes.</param>
+    public TrainingWorkload(ModelConfig config, ScalarType type, int sequences, Device device)
     {
         manual_seed(1);
-        _model = new LanguageModel(config) { ComputeType = type };
+        _model = new LanguageModel(config, device) { ComputeType = type };
         _model.train();
         var groups = ComponentGroup.Of(_model);
         Tokens = sequences * config.ContextLength;
@@ -30,8 +31,8 @@ internal sealed class TrainingWorkload : IDisposable
         _optimizer = new AdamW(groups, training);
         _optimizer.Reserve();
         _clipper = new GradientClipper(groups, training.ComponentClipNorm, training.ClipNorm);
-        _inputs = randint(0, config.VocabularySize, [sequences, config.ContextLength], dtype: ScalarType.Int64);
-        _targets = randint(0, config.VocabularySize, [sequences, config.ContextLength], dtype: ScalarType.Int64);
+        _inputs = randint(0, config.VocabularySize, [sequences, config.ContextLength], dtype: ScalarType.Int64, device: device);
+        _targets = randint(0, config.VocabularySize, [sequences, config.ContextLength], dtype: ScalarType.Int64, device: device);
         Operations = (double)FlopCount.Of(config).Training * Tokens;
     }
 
@@ -41,14 +42,14 @@ internal sealed class TrainingWorkload : IDisposable
     /// <summary>Floating-point operations that one step needs (a multiply-add is two), nothing computed twice counted.</summary>
     public double Operations { get; }
 
-    /// <summary>Takes one step.</summary>
+    /// <summary>Takes one step, to its end: the loss is read when the update has been asked for.</summary>
     /// <returns>The loss before it, in nats a token.</returns>
     public double Step()
     {
         using var scope = NewDisposeScope();
         var loss = _model.Loss(_inputs, _targets);
         loss.backward();
-        _optimizer.Step(1e-4, _clipper.Measure().Scales);
+        _optimizer.Step(1e-4, _clipper.Measure().Scales, clears: true);
         _optimizer.ClearGradients();
         return loss.item<float>();
     }

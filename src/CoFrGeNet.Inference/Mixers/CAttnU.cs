@@ -47,7 +47,7 @@ internal sealed unsafe class CAttnU : TokenMixer
         _maps = config.InputMaps;
         if (_maps > 0)
         {
-            _inputs = Linear.Read(weights, $"{name}.inputs", (long)_maps * _width, _width);
+            _inputs = Linear.Read(weights, $"{name}.inputs", (long)_maps * _width, _width, config.InputBias);
         }
 
         _call = config.RelativePositions ? Distances(weights, name, config.Heads) : Triangles(weights, name);

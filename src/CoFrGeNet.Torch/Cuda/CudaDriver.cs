@@ -22,6 +22,7 @@ internal sealed unsafe class CudaDriver
     private readonly delegate* unmanaged<int, byte**, int> _getErrorName;
     private readonly delegate* unmanaged<int*, int, int> _deviceGet;
     private readonly delegate* unmanaged<int*, int, int, int> _deviceGetAttribute;
+    private readonly delegate* unmanaged<byte*, int, int, int> _deviceGetName;
     private readonly delegate* unmanaged<nint*, int, int> _primaryContextRetain;
     private readonly delegate* unmanaged<nint*, int> _contextGetCurrent;
     private readonly delegate* unmanaged<nint, int> _contextPush;
@@ -42,6 +43,7 @@ internal sealed unsafe class CudaDriver
         _getErrorName = (delegate* unmanaged<int, byte**, int>)Export("cuGetErrorName");
         _deviceGet = (delegate* unmanaged<int*, int, int>)Export("cuDeviceGet");
         _deviceGetAttribute = (delegate* unmanaged<int*, int, int, int>)Export("cuDeviceGetAttribute");
+        _deviceGetName = (delegate* unmanaged<byte*, int, int, int>)Export("cuDeviceGetName");
         _primaryContextRetain = (delegate* unmanaged<nint*, int, int>)Export("cuDevicePrimaryCtxRetain");
         _contextGetCurrent = (delegate* unmanaged<nint*, int>)Export("cuCtxGetCurrent");
         _contextPush = (delegate* unmanaged<nint, int>)Export("cuCtxPushCurrent_v2");
@@ -61,6 +63,16 @@ internal sealed unsafe class CudaDriver
         Require(_deviceGetAttribute(&major, MajorAttribute, handle), "cuDeviceGetAttribute");
         Require(_deviceGetAttribute(&minor, MinorAttribute, handle), "cuDeviceGetAttribute");
         return (major, minor);
+    }
+
+    /// <summary>A device's name, such as NVIDIA H100 80GB HBM3.</summary>
+    /// <exception cref="CudaException">There is no such device.</exception>
+    public string Name(int device)
+    {
+        const int length = 256;
+        byte* name = stackalloc byte[length];
+        Require(_deviceGetName(name, length, Device(device)), "cuDeviceGetName");
+        return Marshal.PtrToStringUTF8((nint)name)!;
     }
 
     /// <summary>Loads compiled kernels on a device, for as long as the process lives.</summary>

@@ -1,5 +1,3 @@
-using System.Diagnostics;
-using System.Runtime.InteropServices;
 using CoFrGeNet.Configuration;
 using CoFrGeNet.Torch.Native;
 using TorchSharp;
@@ -9,23 +7,20 @@ namespace CoFrGeNet.Torch.Cuda;
 
 /// <summary>
 /// Ladders on CUDA devices by kernels that are compiled when first needed, one module a device, depth, guard and type. Each is checked against the CPU's
-/// results before it is used. Whatever fails is said once, as a warning to <see cref="Trace"/>, and then the answer is null: tensor operations do the work.
+/// results before it is used (<see cref="CudaKernels"/>); where that fails the answer is null, and tensor operations do the work.
 /// </summary>
 internal sealed class CudaLadders
 {
-    private static readonly Lazy<CudaLadders> Installed = new(() => new CudaLadders(CudaToolkit.Open, TorchStream.Current));
+    private static readonly Lazy<CudaLadders> Installed = new(() => new CudaLadders(CudaToolkit.Installed, TorchStream.Current));
 
-    private readonly Lock _gate = new();
-    private readonly Lazy<CudaToolkit> _toolkit;
+    private readonly CudaKernels _kernels;
     private readonly Func<int, nint> _stream;
-    private readonly Dictionary<(Type Kernels, CudaVariant Variant), object?> _kernels = [];
-    private readonly HashSet<string> _reported = [];
 
-    /// <param name="open">Finds the libraries, at the first use.</param>
+    /// <param name="toolkit">Finds the libraries, at the first use.</param>
     /// <param name="stream">The calling thread's stream on a device.</param>
-    public CudaLadders(Func<CudaToolkit> open, Func<int, nint> stream)
+    public CudaLadders(Lazy<CudaToolkit> toolkit, Func<int, nint> stream)
     {
-        _toolkit = new Lazy<CudaToolkit>(open);
+        _kernels = new CudaKernels(toolkit, "Ladders are composed of tensor operations instead of CUDA kernels");
         _stream = stream;
     }
 
@@ -48,7 +43,7 @@ internal sealed class CudaLadders
                 return (false, "COFRGENET_LADDERS=composed switches them off");
             }
 
-            CudaToolkit toolkit = Installed.Value._toolkit.Value;
+            CudaToolkit toolkit = Installed.Value._kernels.Toolkit;
             if (!cuda.is_available())
             {
                 return (false, "libtorch is of a build without CUDA, or finds no device; build with -p:TorchBackend=cuda");
@@ -57,10 +52,10 @@ internal sealed class CudaLadders
             (int major, int minor) = toolkit.Driver.Capability(0);
             using Tensor a = ones([4, 3, 4], device: CUDA);
             return Installed.Value.Projected(a, PoleGuard.Default) is null
-                ? (false, string.Join("; ", Installed.Value._reported))
+                ? (false, string.Join("; ", Installed.Value._kernels.Reported))
                 : (true, $"compiled by NVRTC {toolkit.Compiler.Version} for compute capability {major}.{minor} and checked against the CPU's results");
         }
-        catch (Exception error) when (IsFailure(error))
+        catch (Exception error) when (CudaKernels.IsFailure(error))
         {
             return (false, error.Message);
         }
@@ -68,11 +63,11 @@ internal sealed class CudaLadders
 
     /// <summary>f [..., L] of a [..., d, L]; null: there is no kernel.</summary>
     public Tensor? Forward(Tensor a, PoleGuard guard, PoleStatistics? statistics, OutputRange? outputs) =>
-        Projected(a, guard) is { } kernels ? Run(kernels, a, () => kernels.Forward(a, guard, statistics, outputs, Stream(a))) : null;
+        Projected(a, guard) is { } kernels ? _kernels.Run(kernels, a.device, () => kernels.Forward(a, guard, statistics, outputs, Stream(a))) : null;
 
     /// <summary>The gradient for a [..., d, L]; null: there is no kernel.</summary>
     public Tensor? Backward(Tensor a, PoleGuard guard, Tensor gradOutput) =>
-        Projected(a, guard) is { } kernels ? Run(kernels, a, () => kernels.Backward(a, guard, gradOutput, Stream(a))) : null;
+        Projected(a, guard) is { } kernels ? _kernels.Run(kernels, a.device, () => kernels.Backward(a, guard, gradOutput, Stream(a))) : null;
 
     /// <summary>Whether there are kernels for elementwise ladders on g.</summary>
     public bool CanRunElementwise(Tensor g, int depth, PoleGuard guard) => Elementwise(g, depth, guard) is not null;
@@ -80,7 +75,7 @@ internal sealed class CudaLadders
     /// <summary>y of elementwise ladders; null: there is no kernel.</summary>
     public Tensor? Forward(IReadOnlyList<Tensor> inputs, PoleGuard guard, PoleStatistics? statistics, OutputRange? outputs) =>
         Elementwise(inputs[0], (int)inputs[1].size(0), guard) is { } kernels
-            ? Run(kernels, inputs[0], () => kernels.Forward(inputs, guard, statistics, outputs, Stream(inputs[0])))
+            ? _kernels.Run(kernels, inputs[0].device, () => kernels.Forward(inputs, guard, statistics, outputs, Stream(inputs[0])))
             : null;
 
     /// <summary>Fills the gradients of elementwise ladders; false: there is no kernel.</summary>
@@ -91,87 +86,33 @@ internal sealed class CudaLadders
             return false;
         }
 
-        return Run(kernels, inputs[0], () =>
+        return _kernels.Run(kernels, inputs[0].device, () =>
         {
             kernels.Backward(inputs, guard, gradY, gradients, Stream(inputs[0]));
             return gradients;
         }) is not null;
     }
 
-    private static bool IsFailure(Exception error) => error is CudaException or ExternalException;
-
     private static CudaVariant Variant(Tensor a, int depth, PoleGuard guard) =>
         new(Math.Max(0, a.device_index), depth, guard.GetType(), TensorMemory.ElementTypeOf(a));
 
     private nint Stream(Tensor a) => _stream(Math.Max(0, a.device_index));
 
-    private CudaProjectedLadders? Projected(Tensor a, PoleGuard guard) => Kernels(
-        Variant(a, (int)a.size(-2), guard),
-        static (toolkit, variant) => new CudaProjectedLadders(toolkit.Driver, toolkit.Compiler, variant),
-        kernels => CudaSelfCheck.Check(kernels, (int)a.size(-2), guard, a, Stream(a)));
-
-    private CudaElementwiseLadders? Elementwise(Tensor g, int depth, PoleGuard guard) => Kernels(
-        Variant(g, depth, guard),
-        static (toolkit, variant) => new CudaElementwiseLadders(toolkit.Driver, toolkit.Compiler, variant),
-        kernels => CudaSelfCheck.Check(kernels, depth, guard, g, Stream(g)));
-
-    private T? Kernels<T>(CudaVariant variant, Func<CudaToolkit, CudaVariant, T> compile, Action<T> check)
-        where T : class
+    private CudaProjectedLadders? Projected(Tensor a, PoleGuard guard)
     {
-        lock (_gate)
-        {
-            if (_kernels.TryGetValue((typeof(T), variant), out object? known))
-            {
-                return (T?)known;
-            }
-
-            T? kernels = null;
-            try
-            {
-                T compiled = compile(_toolkit.Value, variant);
-                check(compiled);
-                kernels = compiled;
-            }
-            catch (Exception error) when (IsFailure(error))
-            {
-                Report(error.Message);
-            }
-
-            _kernels.Add((typeof(T), variant), kernels);
-            return kernels;
-        }
+        CudaVariant variant = Variant(a, (int)a.size(-2), guard);
+        return _kernels.Get(
+            variant,
+            toolkit => new CudaProjectedLadders(toolkit.Driver, toolkit.Compiler, variant),
+            kernels => CudaSelfCheck.Check(kernels, variant.Depth, guard, a, Stream(a)));
     }
 
-    // A launch that fails is not tried again.
-    private TResult? Run<TKernels, TResult>(TKernels kernels, Tensor a, Func<TResult> run)
-        where TKernels : class
-        where TResult : class
+    private CudaElementwiseLadders? Elementwise(Tensor g, int depth, PoleGuard guard)
     {
-        try
-        {
-            return run();
-        }
-        catch (CudaException error)
-        {
-            lock (_gate)
-            {
-                foreach (var key in _kernels.Where(entry => ReferenceEquals(entry.Value, kernels)).Select(entry => entry.Key).ToArray())
-                {
-                    _kernels[key] = null;
-                }
-
-                Report($"{error.Message}, on {a.device}");
-            }
-
-            return null;
-        }
-    }
-
-    private void Report(string reason)
-    {
-        if (_reported.Add(reason))
-        {
-            Trace.TraceWarning("Ladders are composed of tensor operations instead of CUDA kernels: {0}", reason);
-        }
+        CudaVariant variant = Variant(g, depth, guard);
+        return _kernels.Get(
+            variant,
+            toolkit => new CudaElementwiseLadders(toolkit.Driver, toolkit.Compiler, variant),
+            kernels => CudaSelfCheck.Check(kernels, depth, guard, g, Stream(g)));
     }
 }

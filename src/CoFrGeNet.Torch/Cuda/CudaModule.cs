@@ -6,36 +6,46 @@ namespace CoFrGeNet.Torch.Cuda;
 internal sealed unsafe class CudaModule
 {
     private readonly CudaDriver _driver;
+    private readonly int _device;
     private readonly nint _module;
 
     /// <summary>Compiles and loads.</summary>
     /// <param name="driver">The driver.</param>
     /// <param name="compiler">The compiler.</param>
-    /// <param name="variant">What it is compiled for.</param>
+    /// <param name="device">The device's number.</param>
+    /// <param name="source">The file.</param>
+    /// <param name="definitions">Macros and their values.</param>
+    /// <exception cref="CudaException">It does not compile or load.</exception>
+    public CudaModule(CudaDriver driver, NvrtcCompiler compiler, int device, string source, IEnumerable<(string Name, int Value)> definitions)
+    {
+        _driver = driver;
+        _device = device;
+        byte[] image = compiler.Compile(Source(source), source, definitions, driver.Capability(device));
+        _module = driver.Load(device, image);
+    }
+
+    /// <summary>Compiles kernels for ladders and loads them.</summary>
+    /// <param name="driver">The driver.</param>
+    /// <param name="compiler">The compiler.</param>
+    /// <param name="variant">What they are compiled for.</param>
     /// <param name="source">projected.cu or elementwise.cu.</param>
     /// <exception cref="CudaException">It does not compile or load.</exception>
     public CudaModule(CudaDriver driver, NvrtcCompiler compiler, CudaVariant variant, string source)
+        : this(driver, compiler, variant.Device, source, variant.Definitions)
     {
-        _driver = driver;
-        Variant = variant;
-        byte[] image = compiler.Compile(Source(source), source, variant.Definitions, driver.Capability(variant.Device));
-        _module = driver.Load(variant.Device, image);
     }
 
-    /// <summary>What it was compiled for.</summary>
-    public CudaVariant Variant { get; }
-
-    /// <summary>A source with ladder.cu in front.</summary>
-    internal static string Source(string name) => Text("ladder.cu") + Text(name);
+    /// <summary>A file, those of ladders with ladder.cu in front.</summary>
+    internal static string Source(string name) => name == "adamw.cu" ? Text(name) : Text("ladder.cu") + Text(name);
 
     /// <summary>A kernel by its name.</summary>
     /// <exception cref="CudaException">There is none.</exception>
-    public nint Kernel(string name) => _driver.Function(Variant.Device, _module, name);
+    public nint Kernel(string name) => _driver.Function(_device, _module, name);
 
     /// <summary>Puts a kernel into a stream.</summary>
     /// <exception cref="CudaException">The launch fails.</exception>
     public void Launch<TArguments>(nint kernel, CudaGrid grid, nint stream, TArguments arguments)
-        where TArguments : unmanaged => _driver.Launch(kernel, Variant.Device, grid, stream, &arguments);
+        where TArguments : unmanaged => _driver.Launch(kernel, _device, grid, stream, &arguments);
 
     // The line directive keeps line numbers of messages those of the file.
     private static string Text(string name)

@@ -5,7 +5,8 @@ namespace CoFrGeNet.Torch.Cuda;
 /// <param name="Compiler">Compiles.</param>
 internal sealed record CudaToolkit(CudaDriver Driver, NvrtcCompiler Compiler)
 {
-    /// <summary>Finds and starts both.</summary>
-    /// <exception cref="CudaException">One is missing or does not start.</exception>
-    public static CudaToolkit Open() => new(new CudaDriver(CudaLibraries.LoadDriver()), new NvrtcCompiler(CudaLibraries.LoadCompiler()));
+    /// <summary>This machine's, found and started at the first use.</summary>
+    public static Lazy<CudaToolkit> Installed { get; } = new(Open);
+
+    private static CudaToolkit Open() => new(new CudaDriver(CudaLibraries.LoadDriver()), new NvrtcCompiler(CudaLibraries.LoadCompiler()));
 }

@@ -32,7 +32,7 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
     [ComponentName(Name = "distances")]
     private readonly Parameter? _distances;
 
-    // A_1, A_2, stacked.
+    // A_1, A_2, stacked, and their biases where there are any.
     [ComponentName(Name = "inputs")]
     private readonly Linear? _inputs;
 
@@ -68,7 +68,7 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
 
         if (config.InputMaps > 0)
         {
-            _inputs = new Linear(width, config.InputMaps * width, bias: false, 1 / Math.Sqrt(width), options);
+            _inputs = new Linear(width, config.InputMaps * width, config.InputBias, 1 / Math.Sqrt(width), options);
         }
 
         _range = config.ClipToTrainedRange ? new OutputRange(options, contextLength, 2) : null;
@@ -116,7 +116,7 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
         }
 
         var mixed = _triangles is null
-            ? MixDistances(0, first, offset, t) * MixDistances(1, second, offset, t)
+            ? MixDistances(_distances!, cache is null ? y : stack([first, second], -2), offset, t)
             : MixTriangles(_triangles, first, second, offset, t);
         return mixed.MoveToOuterDisposeScope();
     }
@@ -130,15 +130,16 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
         return matmul(lower.to(first.dtype), first) * matmul(upper.to(first.dtype), second);
     }
 
-    // y [B, S, p] -> U_e y of the last t tokens, head by head.
-    private Tensor MixDistances(int ensemble, Tensor y, long offset, long t)
+    // y [B, S, 2, p] -> (U_1 y_1) (.) (U_2 y_2) of the last t tokens, head by head, as one batch of 2 h products.
+    private static Tensor MixDistances(Tensor distances, Tensor y, long offset, long t)
     {
-        long batch = y.shape[0], all = y.shape[1], width = y.shape[2];
+        long batch = y.shape[0], all = y.shape[1], width = y.shape[3], heads = distances.shape[1];
         // u_(S-1) .. u_0 and zeros: row i of U is the window that begins S - 1 - i numbers in.
-        var backwards = _distances!.select(0, ensemble).narrow(1, 0, all).to(y.dtype).flip(1);
-        var rows = nn.functional.pad(backwards, [0, all - 1]).unfold(1, all, 1).flip(1).narrow(1, offset, t);
-        var heads = y.view(batch, all, _config.Heads, -1).permute(2, 1, 0, 3).reshape(_config.Heads, all, -1);
-        return bmm(rows, heads).view(_config.Heads, t, batch, -1).permute(2, 1, 0, 3).reshape(batch, t, width);
+        var backwards = distances.narrow(2, 0, all).to(y.dtype).flip(2);
+        var rows = nn.functional.pad(backwards, [0, all - 1]).unfold(2, all, 1).flip(2).narrow(2, offset, t).flatten(0, 1);
+        var values = y.view(batch, all, 2, heads, -1).permute(2, 3, 1, 0, 4).reshape(2 * heads, all, -1);
+        var sums = bmm(rows, values).view(2, heads, t, batch, -1);
+        return (sums.select(0, 0) * sums.select(0, 1)).permute(2, 1, 0, 3).reshape(batch, t, width);
     }
 
     // The input of both ensembles, or one of each: [B, t, 1 or 2, p] -> y [B, t, 2, p].

@@ -40,6 +40,21 @@ public static class NativeEnvironment
         return checks;
     }
 
+    /// <summary>The name of a CUDA device, such as NVIDIA H100 80GB HBM3; "CUDA device" where the driver does not tell it.</summary>
+    /// <param name="device">The device.</param>
+    public static string CudaName(Device device)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        try
+        {
+            return CudaToolkit.Installed.Value.Driver.Name(Math.Max(0, device.index));
+        }
+        catch (Exception error) when (CudaKernels.IsFailure(error))
+        {
+            return "CUDA device";
+        }
+    }
+
     /// <summary>Judges a shim: what it insists on, and whether an unneeded version has been made weak.</summary>
     internal static NativeCheck CheckShim(string? path)
     {
@@ -126,7 +141,7 @@ public static class NativeEnvironment
     }
 
     private static NativeCheck CheckCuda() => new("CUDA", NativeCheckStatus.Ok,
-        cuda.is_available() ? $"{cuda.device_count()} devices" : "none; computing on the CPU (build with -p:TorchBackend=cuda for a GPU)");
+        cuda.is_available() ? string.Join(", ", Enumerable.Range(0, cuda.device_count()).Select(i => CudaName(device(DeviceType.CUDA, i)))) : "none; computing on the CPU (build with -p:TorchBackend=cuda for a GPU)");
 
     private static NativeCheck CheckCudaKernels()
     {

@@ -52,12 +52,17 @@ public sealed record StudyResults
     /// <param name="key">Arm, seed and learning rate.</param>
     public StudyRun? Find(StudyRunKey key) => Runs.FirstOrDefault(run => run.Key == key);
 
-    /// <summary>The learning rate with the least loss at the first seed; null while the grid is not complete, or if every run of it failed.</summary>
+    /// <summary>The learning rate with the least loss at the first seed; null while the grid is not complete, or if every run of it failed. A grid of one rate is complete before it is run.</summary>
     /// <param name="plan">The study.</param>
     /// <param name="arm">The arm's name.</param>
     public double? BestRate(StudyPlan plan, string arm)
     {
         var grid = plan.Config.LearningRates.Select(rate => Find(new StudyRunKey(arm, plan.FirstSeed, rate))).ToArray();
+        if (plan.Config.LearningRates is [var only] && grid[0] is null)
+        {
+            return only;
+        }
+
         return grid.All(run => run is not null)
             ? grid.Where(run => run!.ValidationLoss is not null).MinBy(run => run!.ValidationLoss)?.LearningRate
             : null;

@@ -4,6 +4,7 @@ using System.Runtime.InteropServices;
 using CoFrGeNet.Evaluation;
 using CoFrGeNet.Storage;
 using CoFrGeNet.Torch;
+using CoFrGeNet.Torch.Native;
 using static TorchSharp.torch;
 
 namespace CoFrGeNet.Training;
@@ -25,6 +26,7 @@ public sealed class StudyRunner
     private readonly string _resultsFile;
     private readonly string _workFolder;
     private readonly ArmRunner _arms;
+    private readonly Device? _device;
 
     /// <summary>Prepares to go on with a study.</summary>
     /// <param name="plan">The study.</param>
@@ -40,6 +42,7 @@ public sealed class StudyRunner
         _text = StudyText.Of(data);
         _resultsFile = resultsFile;
         _workFolder = workFolder;
+        _device = device;
         _arms = new ArmRunner(workFolder, data, device);
         Results = Recorded();
         foreach (var arm in plan.Config.Arms)
@@ -101,7 +104,7 @@ public sealed class StudyRunner
             LearningRate = key.LearningRate,
             Threads = get_num_threads(),
             Date = DateTime.UtcNow.ToString("yyyy-MM-dd", System.Globalization.CultureInfo.InvariantCulture),
-            Machine = Machine,
+            Machine = _device is { type: TorchSharp.DeviceType.CUDA } device ? $"{NativeEnvironment.CudaName(device)}, {Machine}" : Machine,
             Version = Version,
             Resumed = RunFolder.Exists(_arms.FolderOf(name)),
         };
@@ -144,7 +147,7 @@ public sealed class StudyRunner
             }
 
             var config = _plan.ConfigOf(run.Key);
-            using var model = ModelFolder.LoadModel(folder);
+            using var model = ModelFolder.LoadModel(folder, _device);
             model.ComputeType = config.Training.Precision == ComputePrecision.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32;
             var measured = Evaluation.Run(model, _data.Validation, config.Training.ResolveSequenceLength(config.Model), config.Training.EvaluationTokens);
             var after = run with { ValidationLoss = measured.Loss, BitsPerByte = measured.BitsPerByte, ValidationCurve = [new CurvePoint(run.Tokens, measured.Loss)] };
@@ -210,7 +213,7 @@ public sealed class StudyRunner
 
     private CopyingResult Copying(StudyRunKey key)
     {
-        using var model = ModelFolder.LoadModel(Path.Combine(_arms.FolderOf(key.ToString()), "final"));
+        using var model = ModelFolder.LoadModel(Path.Combine(_arms.FolderOf(key.ToString()), "final"), _device);
         return CopyingProbe.Measure(new TorchLanguageModel(model), _data.Validation);
     }
 

@@ -72,6 +72,7 @@ public static class Recipes
             part.Remove("relativePositions");
             part.Remove("heads");
             part.Remove("inputMaps");
+            part.Remove("inputBias");
         }
     }
 

@@ -1,6 +1,5 @@
 using CoFrGeNet.Kernels;
-using CoFrGeNet.Torch.Native;
-using TorchSharp;
+using CoFrGeNet.Torch;
 using static TorchSharp.torch;
 
 namespace CoFrGeNet.Training;
@@ -15,6 +14,7 @@ public sealed class AdamW : IDisposable
     private readonly IReadOnlyList<(string Name, Parameter Parameter, bool IsLadder)> _parameters;
     private readonly IParameterShares _shares;
     private readonly Dictionary<string, Moments> _moments = [];
+    private readonly HashSet<string> _cleared = [];
 
     /// <summary>Creates the optimizer.</summary>
     /// <param name="groups">The parameters by component.</param>
@@ -56,8 +56,10 @@ public sealed class AdamW : IDisposable
     /// <summary>Updates every parameter that has a gradient.</summary>
     /// <param name="learningRate">The learning rate of this step, before the ladders' share.</param>
     /// <param name="scales">What gradients are multiplied by, by the parameter's name, as <see cref="GradientClip.Scales"/> has it; 1 where it says nothing.</param>
-    public void Step(double learningRate, IReadOnlyDictionary<string, double>? scales = null)
+    /// <param name="clears">Whether gradients are set to 0 once they are read, where this process holds them whole; <see cref="ClearGradients"/> then passes them by.</param>
+    public void Step(double learningRate, IReadOnlyDictionary<string, double>? scales = null, bool clears = false)
     {
+        clears &= ReferenceEquals(_shares, WholeParameters.Instance);
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
         foreach (var (name, parameter, isLadder) in _parameters)
@@ -78,8 +80,13 @@ public sealed class AdamW : IDisposable
                     parameter.dim() >= 2 ? weightDecay : 0, moments.Steps)
                 {
                     GradientScale = scales?.GetValueOrDefault(name, 1) ?? 1,
+                    ClearsGradient = clears,
                 };
-                Update(values, gradient, moments, step);
+                AdamWUpdate.Apply(values, gradient, moments.Mean, moments.Square, step);
+                if (clears)
+                {
+                    _cleared.Add(name);
+                }
             }
         }
     }
@@ -91,17 +98,19 @@ public sealed class AdamW : IDisposable
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        foreach (var (_, parameter, _) in _parameters)
+        foreach (var (name, parameter, _) in _parameters)
         {
             if (!parameter.requires_grad)
             {
                 parameter.grad = null;
             }
-            else if (parameter.grad is { } gradient)
+            else if (!_cleared.Contains(name) && parameter.grad is { } gradient)
             {
                 gradient.zero_();
             }
         }
+
+        _cleared.Clear();
     }
 
     /// <summary>The state of what this process updates: mean and mean square of gradients and the number of steps of every parameter that had a gradient.</summary>
@@ -142,40 +151,6 @@ public sealed class AdamW : IDisposable
 
         return moments;
     }
-
-    private static unsafe void Update(Tensor parameter, Tensor gradient, Moments moments, AdamWStep step)
-    {
-        if (IsPlain(parameter) && IsPlain(gradient) && IsPlain(moments.Mean) && IsPlain(moments.Square))
-        {
-            AdamWKernel.Apply(
-                TensorMemory.Pointer<float>(parameter), TensorMemory.Pointer<float>(gradient),
-                TensorMemory.Pointer<float>(moments.Mean), TensorMemory.Pointer<float>(moments.Square),
-                parameter.numel(), step, get_num_threads());
-            return;
-        }
-
-        UpdateByTensors(parameter, gradient, moments, step);
-    }
-
-    // The same for any device and type.
-    private static void UpdateByTensors(Tensor parameter, Tensor gradient, Moments moments, AdamWStep step)
-    {
-        using var scope = NewDisposeScope();
-        gradient = step.GradientScale == 1 ? gradient : gradient * step.GradientScale;
-        moments.Mean.mul_(step.Beta1).add_(gradient, alpha: 1 - step.Beta1);
-        moments.Square.mul_(step.Beta2).addcmul_(gradient, gradient, value: 1 - step.Beta2);
-        if (step.WeightDecay > 0)
-        {
-            parameter.mul_(1 - (step.LearningRate * step.WeightDecay));
-        }
-
-        var denominator = moments.Square.sqrt();
-        denominator.div_(Math.Sqrt(1 - Math.Pow(step.Beta2, step.Steps))).add_(step.Epsilon);
-        parameter.addcdiv_(moments.Mean, denominator, value: -step.LearningRate / (1 - Math.Pow(step.Beta1, step.Steps)));
-    }
-
-    private static bool IsPlain(Tensor tensor) =>
-        tensor.device_type == DeviceType.CPU && tensor.dtype == ScalarType.Float32 && tensor.is_contiguous();
 
     private sealed record Moments(Tensor Mean, Tensor Square)
     {

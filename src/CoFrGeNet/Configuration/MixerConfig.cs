@@ -230,6 +230,9 @@ public sealed record CAttnUConfig : MixerConfig
     /// </summary>
     public int InputMaps { get; init; }
 
+    /// <summary>Whether the input maps have a bias, 0 at first. A constant in one ensemble lets the sum of the other one through as it is.</summary>
+    public bool InputBias { get; init; }
+
     /// <summary>How the poles are guarded.</summary>
     public PoleGuard Guard { get; init; } = PoleGuard.Default;
 
@@ -259,11 +262,11 @@ public sealed record CAttnUConfig : MixerConfig
 
     /// <inheritdoc/>
     public override long ParameterCount(ModelConfig model) =>
-        (model.ContextLength * ((2L * Depth) + (RelativePositions ? 2L * Heads : model.ContextLength + 1))) + ((long)InputMaps * model.Width * model.Width);
+        (model.ContextLength * ((2L * Depth) + (RelativePositions ? 2L * Heads : model.ContextLength + 1))) + ((long)InputMaps * model.Width * (model.Width + (InputBias ? 1 : 0)));
 
     /// <inheritdoc/>
     public override string ParameterFormula() =>
-        (InputMaps > 0 ? $"{InputMaps} p^2 + " : string.Empty) + (RelativePositions ? $"2 T (d + h), d = {Depth}, h = {Heads}" : $"T (2 d + T + 1), d = {Depth}");
+        (InputMaps > 0 ? $"{InputMaps} {(InputBias ? "p (p + 1)" : "p^2")} + " : string.Empty) + (RelativePositions ? $"2 T (d + h), d = {Depth}, h = {Heads}" : $"T (2 d + T + 1), d = {Depth}");
 
     /// <inheritdoc/>
     public override long FlopsPerToken(ModelConfig model) =>
@@ -272,6 +275,7 @@ public sealed record CAttnUConfig : MixerConfig
     internal override void Check(ModelConfig model, ConfigCheck at)
     {
         at.Between(InputMaps, 0, 2, "inputMaps");
+        at.That(InputMaps > 0 || !InputBias, "inputBias", "true without input maps", "true with inputMaps 1 or 2");
         at.Between(Depth, 2, 16, "depth");
         CheckHeads(model, Heads, at);
         at.That(Heads == 1 || RelativePositions, "heads", $"{Heads} over absolute positions", "1, or more with relativePositions");

@@ -14,11 +14,31 @@ public readonly record struct AdamWStep(double LearningRate, double Beta1, doubl
 {
     /// <summary>What gradients are multiplied by as they are read: clipping without a pass of its own.</summary>
     public double GradientScale { get; init; } = 1;
+
+    /// <summary>Whether gradients are set to 0 once they are read: clearing without a pass of its own.</summary>
+    public bool ClearsGradient { get; init; }
+
+    /// <summary>The numbers that elements are computed with.</summary>
+    internal AdamWConstants Constants => new(
+        (float)Beta1, (float)(1 - Beta1), (float)Beta2, (float)(1 - Beta2), (float)(1 - (LearningRate * WeightDecay)), (float)Math.Sqrt(1 - Math.Pow(Beta2, Steps)),
+        (float)(-LearningRate / (1 - Math.Pow(Beta1, Steps))), (float)Epsilon, (float)GradientScale);
 }
+
+/// <summary>An <see cref="AdamWStep"/> in float32, as kernels take it.</summary>
+/// <param name="Beta1">Share of the first moment that stays.</param>
+/// <param name="Rest1">1 - Beta1.</param>
+/// <param name="Beta2">Share of the second moment that stays.</param>
+/// <param name="Rest2">1 - Beta2.</param>
+/// <param name="Keep">Share of the parameter that decay leaves.</param>
+/// <param name="Root">What the second moment's root is divided by: the bias of its beginning at 0.</param>
+/// <param name="Rate">The learning rate, negative, by the bias of the first moment.</param>
+/// <param name="Epsilon">Added to the root.</param>
+/// <param name="Scale">On gradients.</param>
+internal readonly record struct AdamWConstants(float Beta1, float Rest1, float Beta2, float Rest2, float Keep, float Root, float Rate, float Epsilon, float Scale);
 
 /// <summary>
 /// AdamW (Loshchilov and Hutter, 2019) in one pass over parameter, gradient and moments: 16 bytes read and 12 written an element, a
-/// third of what the same update composed of tensor operations moves, and no temporary memory.
+/// third of what the same update composed of tensor operations moves, and no temporary memory; 4 more are written where gradients are cleared.
 /// </summary>
 public static unsafe class AdamWKernel
 {
@@ -26,7 +46,7 @@ public static unsafe class AdamWKernel
 
     /// <summary>Updates n elements. Every element is computed alike, whatever the number of threads or the width of the vectors.</summary>
     /// <param name="parameter">[n], changed.</param>
-    /// <param name="gradient">[n].</param>
+    /// <param name="gradient">[n], changed where the step clears it.</param>
     /// <param name="mean">First moments, [n], changed.</param>
     /// <param name="square">Second moments, [n], changed.</param>
     /// <param name="count">n.</param>
@@ -47,11 +67,8 @@ public static unsafe class AdamWKernel
 
     private static void Range(float* parameter, float* gradient, float* mean, float* square, long count, AdamWStep step)
     {
-        float beta1 = (float)step.Beta1, rest1 = (float)(1 - step.Beta1), beta2 = (float)step.Beta2, rest2 = (float)(1 - step.Beta2);
-        var keep = (float)(1 - (step.LearningRate * step.WeightDecay));
-        var root = (float)Math.Sqrt(1 - Math.Pow(step.Beta2, step.Steps));
-        var rate = (float)(-step.LearningRate / (1 - Math.Pow(step.Beta1, step.Steps)));
-        float epsilon = (float)step.Epsilon, scale = (float)step.GradientScale;
+        var (beta1, rest1, beta2, rest2, keep, root, rate, epsilon, scale) = step.Constants;
+        var clears = step.ClearsGradient;
         long i = 0;
         for (; i <= count - Vector<float>.Count; i += Vector<float>.Count)
         {
@@ -62,6 +79,10 @@ public static unsafe class AdamWKernel
             v.Store(square + i);
             var denominator = (Vector.SquareRoot(v) / new Vector<float>(root)) + new Vector<float>(epsilon);
             ((Vector.Load(parameter + i) * keep) + (m / denominator * rate)).Store(parameter + i);
+            if (clears)
+            {
+                Vector<float>.Zero.Store(gradient + i);
+            }
         }
 
         for (; i < count; i++)
@@ -70,6 +91,10 @@ public static unsafe class AdamWKernel
             var m = mean[i] = (mean[i] * beta1) + (g * rest1);
             var v = square[i] = (square[i] * beta2) + (g * g * rest2);
             parameter[i] = (parameter[i] * keep) + (m / ((MathF.Sqrt(v) / root) + epsilon) * rate);
+            if (clears)
+            {
+                gradient[i] = 0;
+            }
         }
     }
 }

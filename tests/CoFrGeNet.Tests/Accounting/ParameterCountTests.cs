@@ -74,6 +74,10 @@ public class ParameterCountTests
         Assert.Equal((7 * (4 + 7 + 1)) + (maps * 36), new CAttnUConfig { InputMaps = maps }.ParameterCount(Frame));
 
     [Fact]
+    public void Cattnu_counts_the_biases_of_its_input_maps() =>
+        Assert.Equal((7 * (4 + 7 + 1)) + (2 * (36 + 6)), new CAttnUConfig { InputMaps = 2, InputBias = true }.ParameterCount(Frame));
+
+    [Fact]
     public void The_transformers_own_parts_are_counted()
     {
         Assert.Equal((2 * 6 * 24) + 24 + 6, new MlpConfig().ParameterCount(Frame));

@@ -73,6 +73,7 @@ public class ModelConfigValidationTests
             "mixer.heads is 2 over absolute positions; allowed is 1, or more with relativePositions",
             Assert.Throws<UserErrorException>(() => new CAttnUConfig { Heads = 2 }.Validate(8, 4)).Message,
             StringComparison.Ordinal);
+        Assert.StartsWith("mixer.inputBias is true without input maps;", Assert.Throws<UserErrorException>(() => new CAttnUConfig { InputBias = true }.Validate(12, 7)).Message);
         Assert.StartsWith("mixer.inputMaps is 3;", Assert.Throws<UserErrorException>(() => new CAttnUConfig { InputMaps = 3 }.Validate(8, 4)).Message, StringComparison.Ordinal);
         Assert.StartsWith("feedForward.width is 0;", Assert.Throws<UserErrorException>(() => new MlpConfig().Validate(0)).Message, StringComparison.Ordinal);
     }

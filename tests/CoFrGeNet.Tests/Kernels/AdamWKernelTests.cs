@@ -5,10 +5,11 @@ namespace CoFrGeNet.Tests.Kernels;
 public sealed unsafe class AdamWKernelTests
 {
     [Theory]
-    [InlineData(1, 1)]
-    [InlineData(31, 1)]
-    [InlineData(100_003, 2)]
-    public void Updates_equal_the_definition_in_float64(int count, int threads)
+    [InlineData(1, 1, false)]
+    [InlineData(31, 1, true)]
+    [InlineData(100_003, 2, false)]
+    [InlineData(100_003, 2, true)]
+    public void Updates_equal_the_definition_in_float64(int count, int threads, bool clears)
     {
         var random = new Random(count);
         float[] Draw() => [.. Enumerable.Range(0, count).Select(_ => (float)(random.NextDouble() - 0.5))];
@@ -16,16 +17,18 @@ public sealed unsafe class AdamWKernelTests
         double[] p = [.. parameter.Select(x => (double)x)], m = new double[count], v = new double[count];
         for (var k = 1; k <= 3; k++)
         {
-            var gradient = Draw();
+            float[] gradient = Draw(), read = [.. gradient];
             fixed (float* a = parameter, b = gradient, c = mean, d = square)
             {
-                AdamWKernel.Apply(a, b, c, d, count, new AdamWStep(0.01, 0.9, 0.95, 1e-8, 0.1, k), threads);
+                AdamWKernel.Apply(a, b, c, d, count, new AdamWStep(0.01, 0.9, 0.95, 1e-8, 0.1, k) { ClearsGradient = clears }, threads);
             }
+
+            Assert.Equal(clears ? new float[count] : read, gradient);
 
             for (var i = 0; i < count; i++)
             {
-                m[i] = (0.9 * m[i]) + (0.1 * gradient[i]);
-                v[i] = (0.95 * v[i]) + (0.05 * gradient[i] * gradient[i]);
+                m[i] = (0.9 * m[i]) + (0.1 * read[i]);
+                v[i] = (0.95 * v[i]) + (0.05 * read[i] * read[i]);
                 p[i] = (p[i] * (1 - (0.01 * 0.1))) - (0.01 * (m[i] / (1 - Math.Pow(0.9, k))) / (Math.Sqrt(v[i] / (1 - Math.Pow(0.95, k))) + 1e-8));
             }
         }
@@ -43,7 +46,7 @@ public sealed unsafe class AdamWKernelTests
         float[] parameter = [1, 1, 7], gradient = [1, 1, 7], mean = [0, 0, 7], square = [0, 0, 7];
         fixed (float* a = parameter, b = gradient, c = mean, d = square)
         {
-            AdamWKernel.Apply(a, b, c, d, 2, new AdamWStep(0.1, 0.9, 0.95, 1e-8, 0, 1), 2);
+            AdamWKernel.Apply(a, b, c, d, 2, new AdamWStep(0.1, 0.9, 0.95, 1e-8, 0, 1) { ClearsGradient = true }, 2);
         }
 
         Assert.Equal((7f, 7f, 7f, 7f), (parameter[2], gradient[2], mean[2], square[2]));

@@ -17,7 +17,7 @@ public sealed class CudaFallbackTests : IDisposable
         Assert.Contains("NVIDIA's driver is not on this machine", error.Message);
         Assert.Contains("libno-such-cuda.so.1", error.Message);
 
-        using var device = new EmulatedDevice(new CudaLadders(() => throw error, _ => 0));
+        using var device = new EmulatedDevice(new CudaLadders(new Lazy<CudaToolkit>(() => throw error), _ => 0));
         RequireComposed();
         Assert.Contains(error.Message, Assert.Single(device.Warnings));
         Assert.Equal(0, device.Cuda.Launches);
@@ -129,13 +129,7 @@ public sealed class CudaFallbackTests : IDisposable
         Assert.Equal(0, device.Cuda.Launches);
     }
 
-    private static CudaLadders Fresh() => new(
-        () =>
-        {
-            nint library = EmulatedCuda.Current.Library;
-            return new CudaToolkit(new CudaDriver(library), new NvrtcCompiler(library));
-        },
-        _ => 0);
+    private static CudaLadders Fresh() => new(EmulatedCuda.Current.NewToolkit(), _ => 0);
 
     // f and the gradient are those of composed ladders, twice, so that a reason would be said twice too.
     private static void RequireComposed(bool elementwise = true)

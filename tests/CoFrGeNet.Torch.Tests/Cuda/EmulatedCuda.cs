@@ -27,8 +27,8 @@ internal sealed unsafe class EmulatedCuda
 
     public CudaToolkit Toolkit { get; }
 
-    /// <summary>The loaded stand-in for both libraries.</summary>
-    public nint Library => _library;
+    /// <summary>Both libraries bound anew, at the first use: what binds and starts them may be made to fail.</summary>
+    public Lazy<CudaToolkit> NewToolkit() => new(() => new CudaToolkit(new CudaDriver(_library), new NvrtcCompiler(_library)));
 
     /// <summary>The options of the last compilation.</summary>
     public string Options => Marshal.PtrToStringUTF8(((delegate* unmanaged<nint>)Export("emulation_options"))())!;

@@ -7,7 +7,7 @@ namespace CoFrGeNet.Torch.Tests.Cuda;
 internal sealed class EmulatedDevice : TraceListener
 {
     // Compiled kernels serve all tests, except those that make something fail.
-    private static readonly Lazy<CudaLadders> Shared = new(() => new CudaLadders(() => EmulatedCuda.OrSkip().Toolkit, _ => 0));
+    private static readonly Lazy<CudaLadders> Shared = new(() => new CudaLadders(new Lazy<CudaToolkit>(() => EmulatedCuda.OrSkip().Toolkit), _ => 0));
 
     private readonly List<string> _warnings = [];
 

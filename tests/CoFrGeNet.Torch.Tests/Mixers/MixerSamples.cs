@@ -10,7 +10,7 @@ internal static class MixerSamples
     public const int Context = 10;
 
     public static TheoryData<string> Names =>
-        ["attention", "grouped-rotary", "sparse", "synthesizer", "cattnm", "cattnm-clamp", "cattnm-relative", "cattnu", "cattnu-deep", "cattnu-relative", "cattnu-map", "cattnu-maps"];
+        ["attention", "grouped-rotary", "sparse", "synthesizer", "cattnm", "cattnm-clamp", "cattnm-relative", "cattnu", "cattnu-deep", "cattnu-relative", "cattnu-map", "cattnu-maps", "cattnu-bias"];
 
     public static MixerConfig Config(string name) => name switch
     {
@@ -37,6 +37,7 @@ internal static class MixerSamples
         "cattnu-relative" => new CAttnUConfig { Depth = 3, RelativePositions = true, Heads = 4 },
         "cattnu-map" => new CAttnUConfig { InputMaps = 1 },
         "cattnu-maps" => new CAttnUConfig { InputMaps = 2, RelativePositions = true, Heads = 3 },
+        "cattnu-bias" => new CAttnUConfig { InputMaps = 2, InputBias = true, RelativePositions = true, Heads = 2 },
         _ => throw new ArgumentOutOfRangeException(nameof(name), name, "No such mixer."),
     };
 

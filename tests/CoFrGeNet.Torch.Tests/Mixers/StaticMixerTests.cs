@@ -65,6 +65,7 @@ public class StaticMixerTests
     [InlineData("cattnu-relative")]
     [InlineData("cattnu-map")]
     [InlineData("cattnu-maps")]
+    [InlineData("cattnu-bias")]
     public void Cattnu_is_the_product_of_two_triangular_maps_of_ladders(string name)
     {
         using var scope = NewDisposeScope();
@@ -77,8 +78,10 @@ public class StaticMixerTests
         var linear = PlainMath.Rows(weights["linear"]);
         var levels = Enumerable.Range(0, config.Depth - 1).Select(k => PlainMath.Rows(weights[$"levels.{k}"])).ToArray();
         // The first ensemble has the first map's outputs, the second the last map's.
-        double[][][] inputs = config.InputMaps == 0 ? [rows] : [.. PlainMath.Rows(weights["inputs.weight"]).Chunk(MixerSamples.Width).Select(map => rows.Select(row => PlainMath.Linear(map, row)).ToArray())];
+        double[][][] inputs = config.InputMaps == 0 ? [rows] : [.. PlainMath.Rows(weights["inputs.weight"]).Chunk(MixerSamples.Width).Select((map, k) => rows.Select(row => Biased(PlainMath.Linear(map, row), k)).ToArray())];
         Assert.Equal(Math.Max(1, config.InputMaps), inputs.Length);
+        double[] Biased(double[] values, int map) =>
+            config.InputBias ? [.. values.Zip(PlainMath.Values(weights["inputs.bias"]).Skip(map * MixerSamples.Width), (value, bias) => value + bias)] : values;
         double Y(int e, int t, int c)
         {
             var value = inputs[Math.Min(e, inputs.Length - 1)][t][c];

@@ -38,6 +38,19 @@ public sealed class StudyTests : IDisposable
     }
 
     [Fact]
+    public void With_one_rate_there_is_nothing_to_wait_for_and_all_seeds_can_be_claimed_at_once()
+    {
+        var plan = Plan(study => study["learningRates"] = new JsonArray(0.01));
+        var runner = Runner(plan);
+        using var first = runner.Claim([])!;
+        using var second = runner.Claim([])!;
+        using var third = runner.Claim([])!;
+        Assert.Equal(["gate-lr0.01-seed1", "both-lr0.01-seed1", "gate-lr0.01-seed2"], new[] { first, second, third }.Select(claim => claim.Key.ToString()));
+        Assert.Null(runner.Results.Arms[0].MeanLoss);
+        Assert.False(runner.Results.Complete);
+    }
+
+    [Fact]
     public void What_is_recorded_is_not_run_again_even_where_the_run_folders_are_gone()
     {
         RunAll(Runner(Plan()));

@@ -57,6 +57,34 @@ public class AdamWTests
     }
 
     [Fact]
+    public void Gradients_cleared_on_the_way_are_those_cleared_afterwards()
+    {
+        using var scope = NewDisposeScope();
+        var (together, apart) = (new Parameter(ones(3, 4)), new Parameter(ones(3, 4)));
+        var frozen = new Parameter(ones(2)) { requires_grad = false };
+        using var one = new AdamW([new ComponentGroup(Component.Mixer, 0, [("matrix", together), ("frozen", frozen)])], Config);
+        using var two = new AdamW([new ComponentGroup(Component.Mixer, 0, [("matrix", apart)])], Config);
+        for (var step = 0; step < 3; step++)
+        {
+            foreach (var (parameter, optimizer, clears) in new[] { (together, one, true), (apart, two, false) })
+            {
+                (parameter * parameter * arange(4)).sum().backward();
+                optimizer.Step(0.1, clears: clears);
+                Assert.Equal(clears, parameter.grad!.eq(0).all().item<bool>());
+                optimizer.ClearGradients();
+                Assert.True(parameter.grad!.eq(0).all().item<bool>());
+            }
+
+            Assert.Equal(TrainingSamples.Values(apart), TrainingSamples.Values(together));
+        }
+
+        // A step that is skipped clears nothing; what is called afterwards does.
+        (together * 2).sum().backward();
+        one.ClearGradients();
+        Assert.True(together.grad!.eq(0).all().item<bool>());
+    }
+
+    [Fact]
     public void A_parameter_without_a_gradient_is_left_alone_and_has_no_state()
     {
         using var scope = NewDisposeScope();

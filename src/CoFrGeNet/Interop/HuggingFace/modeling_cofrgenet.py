@@ -222,7 +222,7 @@ class CAttnU(nn.Module):
         self.range = OutputRange(context, 2) if config.get("clipToTrainedRange", True) else None
         self.maps = config.get("inputMaps", 0)
         if self.maps:
-            self.inputs = nn.Linear(width, self.maps * width, bias=False)
+            self.inputs = nn.Linear(width, self.maps * width, bias=config.get("inputBias", False))
 
     def forward(self, x):
         t = x.shape[1]

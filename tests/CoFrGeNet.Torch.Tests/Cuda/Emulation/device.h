@@ -13,6 +13,7 @@ extern "C"
 
 #define fmaf __builtin_fmaf
 #define fabsf __builtin_fabsf
+#define sqrtf __nvvm_sqrt_rn_f
 #define copysignf __builtin_copysignf
 
 struct Thread
@@ -45,6 +46,10 @@ struct BlockSize
 
 struct GridSize
 {
+    struct X
+    {
+        __device__ operator unsigned() const { return __nvvm_read_ptx_sreg_nctaid_x(); }
+    } x;
     struct Y
     {
         __device__ operator unsigned() const { return __nvvm_read_ptx_sreg_nctaid_y(); }

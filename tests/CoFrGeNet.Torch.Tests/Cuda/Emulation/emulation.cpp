@@ -72,7 +72,9 @@ extern "C"
         std::string base = folder + "/kernels" + std::to_string(kernelsLoaded++);
         FILE* file = fopen((base + ".cpp").c_str(), "w");
         fprintf(file, "#include \"%s\"\n%s\n", shim.c_str(), program->source.c_str());
-        fputs(program->source.find("elementwise_forward") != std::string::npos
+        fputs(program->source.find("adamw_update") != std::string::npos
+            ? "KERNEL(adamw_update, Update)\n"
+            : program->source.find("elementwise_forward") != std::string::npos
             ? "KERNEL(elementwise_forward, Elementwise) KERNEL(elementwise_backward, Elementwise) KERNEL(elementwise_sum, Elementwise)\n"
             : "KERNEL(projected_forward, Projected) KERNEL(projected_backward, Projected)\n", file);
         fclose(file);
@@ -114,6 +116,12 @@ extern "C"
     {
         *value = attribute == 75 ? 9 : attribute == 76 ? 0 : -1;
         return result("cuDeviceGetAttribute");
+    }
+
+    int cuDeviceGetName(char* name, int length, int device)
+    {
+        snprintf(name, (size_t)length, "Emulated device %d", device);
+        return result("cuDeviceGetName");
     }
 
     int cuDevicePrimaryCtxRetain(void** context, int device) { *context = (void*)(size_t)(0x1000 + device); return result("cuDevicePrimaryCtxRetain"); }

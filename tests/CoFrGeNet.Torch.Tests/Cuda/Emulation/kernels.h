@@ -9,6 +9,7 @@
 #define expf __builtin_expf
 #define logf __builtin_logf
 #define fabsf __builtin_fabsf
+#define sqrtf __builtin_sqrtf
 #define copysignf __builtin_copysignf
 
 struct Triple
