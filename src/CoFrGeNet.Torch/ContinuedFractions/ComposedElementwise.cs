@@ -1,5 +1,6 @@
 using CoFrGeNet.Configuration;
 using CoFrGeNet.ContinuedFractions;
+using CoFrGeNet.Torch.Native;
 using static TorchSharp.torch;
 
 namespace CoFrGeNet.Torch;
@@ -59,7 +60,7 @@ internal static class ComposedElementwise
     private static Tensor Denominators(IReadOnlyList<Tensor> inputs)
     {
         Tensor a = (Wide(inputs[0]) * inputs[1]).flatten(2);
-        return inputs.Count > 3 ? a + inputs[3].view(a.size(1), -1) : a;
+        return inputs.Count > 3 ? a.add(inputs[3].view(a.size(1), -1), HeldScalars.One) : a;
     }
 
     // [N, L p] as [N, L, p].

@@ -1,3 +1,5 @@
+using CoFrGeNet.Torch.Native;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace CoFrGeNet.Torch;
@@ -22,7 +24,8 @@ internal static class CausalAttention
     {
         long t = query.shape[2], all = key.shape[2];
         // The fused kernel always divides by sqrt(s).
-        var scaled = scale is { } factor ? query * (factor * Math.Sqrt(query.shape[3])) : query;
+        using var factor = ((scale ?? 1) * Math.Sqrt(query.shape[3])).ToScalar();
+        var scaled = scale is null ? query : query.mul(factor);
         if (t == all)
         {
             return nn.functional.scaled_dot_product_attention(scaled, key, value, is_casual: t > 1);
@@ -69,8 +72,10 @@ internal static class CausalAttention
         var all = value.shape[2];
         var scores = query.to(ScalarType.Float32).matmul(distances.narrow(1, 0, all).transpose(1, 2));
         // The distance of new token i, at position S - t + i, to token j; those ahead of it are masked below.
-        var distance = (arange(all - t, all, ScalarType.Int64, query.device).unsqueeze(1) - arange(all, ScalarType.Int64, query.device)).clamp_(min: 0);
-        var chosen = scores.gather(3, distance.expand(scores.shape)).masked_fill(CausalMask(t, all, query.device).logical_not(), double.NegativeInfinity);
+        using var end = all.ToScalar();
+        var position = arange(HeldScalars.Zero, end, ScalarType.Int64, query.device);
+        var distance = (position.narrow(0, all - t, t).unsqueeze(1) - position).clamp_min_(HeldScalars.Zero);
+        var chosen = scores.gather(3, distance.expand(scores.shape)).masked_fill(CausalMask(t, all, query.device).logical_not(), HeldScalars.NegativeInfinity);
         return chosen.softmax(-1).to(value.dtype).matmul(value);
     }
 

@@ -1,4 +1,6 @@
 using CoFrGeNet.Configuration;
+using CoFrGeNet.Torch.Native;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace CoFrGeNet.Torch;
@@ -28,10 +30,11 @@ public sealed class Rotary
         using var scope = NewDisposeScope();
         long t = x.shape[2], half = _frequencies.Length;
         // Angles in float64: at position 100,000 a float32 angle is off by 0.004.
-        var angles = outer(arange(offset, offset + t, ScalarType.Float64, x.device), tensor(_frequencies, ScalarType.Float64, x.device));
+        using Scalar begin = offset.ToScalar(), end = (offset + t).ToScalar();
+        var angles = outer(arange(begin, end, ScalarType.Float64, x.device), tensor(_frequencies, ScalarType.Float64, x.device));
         var type = x.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
         Tensor cos = angles.cos().to(type), sin = angles.sin().to(type);
         Tensor first = x.narrow(-1, 0, half).to(type), second = x.narrow(-1, half, half).to(type);
-        return cat([(first * cos) - (second * sin), (second * cos) + (first * sin)], -1).to(x.dtype).MoveToOuterDisposeScope();
+        return cat([(first * cos) - (second * sin), (second * cos).add(first * sin, HeldScalars.One)], -1).to(x.dtype).MoveToOuterDisposeScope();
     }
 }

@@ -175,8 +175,9 @@ internal sealed class HeadLoss : IDisposable
         if (scale is { } factor)
         {
             var gradient = (wide - normalizer).exp_();
-            gradient.scatter_add_(1, index, full_like(index, -1, gradient.dtype));
-            logits.copy_(gradient.mul_(factor));
+            using var scalar = factor.ToScalar();
+            gradient.scatter_add_(1, index, full_like(index, HeldScalars.MinusOne, gradient.dtype));
+            logits.copy_(gradient.mul_(scalar));
         }
     }
 

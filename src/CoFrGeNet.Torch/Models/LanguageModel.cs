@@ -1,4 +1,5 @@
 using CoFrGeNet.Configuration;
+using CoFrGeNet.Torch.Native;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -123,7 +124,7 @@ public sealed class LanguageModel : nn.Module<Tensor, Tensor>
         var x = EmbeddingNode.Rows(_tokenEmbedding, tokens.flatten()).view(tokens.shape[0], length, Config.Width);
         if (_positionEmbedding is not null)
         {
-            x = x + _positionEmbedding.narrow(0, offset, length);
+            x = x.add(_positionEmbedding.narrow(0, offset, length), HeldScalars.One);
         }
 
         var layer = 0;

@@ -10,4 +10,13 @@ internal static class HeldScalars
 {
     /// <summary>1, the factor of a sum's second term.</summary>
     public static readonly Scalar One = 1.0.ToScalar();
+
+    /// <summary>-1.</summary>
+    public static readonly Scalar MinusOne = (-1.0).ToScalar();
+
+    /// <summary>0.</summary>
+    public static readonly Scalar Zero = 0L.ToScalar();
+
+    /// <summary>What a softmax makes 0 of.</summary>
+    public static readonly Scalar NegativeInfinity = double.NegativeInfinity.ToScalar();
 }

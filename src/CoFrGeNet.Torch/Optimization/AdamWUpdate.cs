@@ -79,17 +79,21 @@ public static unsafe class AdamWUpdate
     private static void ByTensors(Tensor parameter, Tensor gradient, Tensor mean, Tensor square, AdamWStep step)
     {
         using var scope = NewDisposeScope();
-        var scaled = step.GradientScale == 1 ? gradient : gradient * step.GradientScale;
-        mean.mul_(step.Beta1).add_(scaled, alpha: 1 - step.Beta1);
-        square.mul_(step.Beta2).addcmul_(scaled, scaled, value: 1 - step.Beta2);
+        using Scalar scale = step.GradientScale.ToScalar(), beta1 = step.Beta1.ToScalar(), rest1 = (1 - step.Beta1).ToScalar(), beta2 = step.Beta2.ToScalar();
+        using Scalar rest2 = (1 - step.Beta2).ToScalar(), keep = (1 - (step.LearningRate * step.WeightDecay)).ToScalar();
+        using Scalar root = Math.Sqrt(1 - Math.Pow(step.Beta2, step.Steps)).ToScalar(), epsilon = step.Epsilon.ToScalar();
+        using Scalar rate = (-step.LearningRate / (1 - Math.Pow(step.Beta1, step.Steps))).ToScalar();
+        var scaled = step.GradientScale == 1 ? gradient : gradient.mul(scale);
+        mean.mul_(beta1).add_(scaled, alpha: rest1);
+        square.mul_(beta2).addcmul_(scaled, scaled, value: rest2);
         if (step.WeightDecay > 0)
         {
-            parameter.mul_(1 - (step.LearningRate * step.WeightDecay));
+            parameter.mul_(keep);
         }
 
         var denominator = square.sqrt();
-        denominator.div_(Math.Sqrt(1 - Math.Pow(step.Beta2, step.Steps))).add_(step.Epsilon);
-        parameter.addcdiv_(mean, denominator, value: -step.LearningRate / (1 - Math.Pow(step.Beta1, step.Steps)));
+        denominator.div_(root).add_(epsilon);
+        parameter.addcdiv_(mean, denominator, value: rate);
         if (step.ClearsGradient)
         {
             gradient.zero_();
