@@ -38,6 +38,12 @@ public static class Recipes
 
         foreach (var block in ((root["model"] as JsonObject)?["blocks"] as JsonArray)?.OfType<JsonObject>() ?? [])
         {
+            if (block["mixer"] is JsonObject mixer && (string?)mixer["type"] == "cattnu" && (bool?)mixer["relativePositions"] == true)
+            {
+                // What does without an embedding of positions is a deviation of ours.
+                root["model"]!["learnedPositions"] = true;
+            }
+
             ApplyToPart(block["mixer"] as JsonObject);
             ApplyToPart(block["feedForward"] as JsonObject);
         }

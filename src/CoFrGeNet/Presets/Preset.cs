@@ -40,7 +40,12 @@ public sealed record Preset
         model = variant switch
         {
             "a" or "fa" => model.WithMixer(CAttnM) with { ContextLength = StaticContextLength ?? Model.ContextLength },
-            "u" or "fu" => model.WithMixer(CAttnU) with { ContextLength = StaticContextLength ?? Model.ContextLength },
+            // Maps over distances need no embedding of positions.
+            "u" or "fu" => model.WithMixer(CAttnU) with
+            {
+                ContextLength = StaticContextLength ?? Model.ContextLength,
+                LearnedPositions = Model.LearnedPositions && !CAttnU.RelativePositions,
+            },
             _ => model,
         };
         return model.Validate();

@@ -48,6 +48,22 @@ public class PresetTests
             Assert.IsType(feedForward, layer.FeedForward);
         });
 
+    // What docs/results/a.md found best.
+    [Theory]
+    [InlineData("small-f", true)]
+    [InlineData("small-u", false)]
+    [InlineData("small-fu", false)]
+    public void Small_follows_the_studies(string name, bool hasLearnedPositions)
+    {
+        var model = PresetLibrary.Get(name).Model;
+        Assert.Equal(hasLearnedPositions, model.LearnedPositions);
+        Assert.All(model.Layers, layer =>
+        {
+            Assert.True(layer.Mixer is AttentionConfig or CAttnUConfig { RelativePositions: true, Heads: 4, InputMaps: 2, Guard: PositiveGuard { Epsilon: 1 } });
+            Assert.True(layer.FeedForward is MlpConfig or CffnConfig { Ladders: { Kind: LadderKind.Elementwise, Count: 3, Depth: 1, Guard: PositiveGuard { Epsilon: 1 } } });
+        });
+    }
+
     // Mixers with parameters for every position cannot have Llama's 131,072 of them.
     [Theory]
     [InlineData("llama-3.2-1b", 131072)]

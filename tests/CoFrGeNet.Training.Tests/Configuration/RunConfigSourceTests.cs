@@ -60,6 +60,8 @@ public sealed class RunConfigSourceTests : IDisposable
         var distances = Write("distances.json", """{ "preset": "tiny", "model": { "blocks": [ { "mixer": { "type": "cattnu", "relativePositions": true, "heads": 8, "inputMaps": 2 }, "feedForward": { "type": "mlp" } } ] } }""");
         Assert.Equal(new CAttnUConfig { RelativePositions = true, Heads = 8, InputMaps = 2 }, new RunConfigSource { File = distances }.Resolve().Config.Model.Blocks[0].Mixer);
         Assert.Equal(new CAttnUConfig { Guard = PoleGuard.Paper }, new RunConfigSource { File = distances, Recipe = "paper" }.Resolve().Config.Model.Blocks[0].Mixer);
+        var small = new RunConfigSource { Preset = "small-fu", Recipe = "paper" }.Resolve().Config.Model;
+        Assert.Equal((true, new CAttnUConfig { Guard = PoleGuard.Paper }), (small.LearnedPositions, small.Blocks[0].Mixer));
         Assert.Contains("recipe is 'papre'; did you mean 'paper'?", Assert.Throws<UserErrorException>(() => new RunConfigSource { Preset = "tiny", Recipe = "papre" }.Resolve()).Message, StringComparison.Ordinal);
         Assert.Contains("write --recipe paper", Assert.Throws<UserErrorException>(() => new RunConfigSource { Preset = "tiny", Overrides = ["recipe=paper"] }.Resolve()).Message, StringComparison.Ordinal);
     }
