@@ -70,8 +70,11 @@ public static class StudyReport
         var training = config.Training;
         text.Append(Invariant($"Each run sees {plan.Tokens:N0} tokens: {plan.Steps:N0} steps of {training.TokensPerStep:N0}, in sequences of {training.ResolveSequenceLength(config.Model)}, "));
         text.Append(Invariant($"{(training.Precision == ComputePrecision.BFloat16 ? "bfloat16 products" : "float32")}, and the same tokens in the same order for all arms with the same seed. "));
-        text.Append(Invariant($"Every arm is trained at {string.Join(", ", plan.Config.LearningRates.Select(Rate))} with seed {plan.FirstSeed}; the rate with the least loss is taken for the "));
-        text.Append(Invariant($"other seeds ({string.Join(", ", plan.Config.Seeds.Skip(1))}). So the first seed's loss is the least of {plan.Config.LearningRates.Count}, for every arm alike. "));
+        var (rates, seeds) = (plan.Config.LearningRates, plan.Config.Seeds);
+        var grid = string.Join(", ", rates.Select(Rate));
+        text.Append(rates.Count == 1 ? Invariant($"Every arm is trained at {grid} with seed{(seeds.Count > 1 ? "s" : string.Empty)} {string.Join(", ", seeds)}. ")
+            : seeds.Count == 1 ? Invariant($"Every arm is trained at {grid} with seed {plan.FirstSeed}; its best rate counts, so its loss is the least of {rates.Count}, for every arm alike. ")
+            : Invariant($"Every arm is trained at {grid} with seed {plan.FirstSeed}; the rate with the least loss is taken for the other seeds ({string.Join(", ", seeds.Skip(1))}). So the first seed's loss is the least of {rates.Count}, for every arm alike. "));
         text.Append(Invariant($"Losses are nats a token on {Math.Min(training.EvaluationTokens, results.Text?.ValidationTokens ?? int.MaxValue):N0} tokens in windows spread evenly over the held-out text; ± is the standard deviation over seeds (n - 1).\n\n"));
     }
 

@@ -44,7 +44,8 @@ public static class LossCurve
         plot.Title(title);
         plot.XLabel("training tokens (thousands)");
         plot.YLabel("loss (nats per token)");
-        plot.ShowLegend(Alignment.UpperRight);
+        // Beside the plot, where it covers no curve.
+        plot.ShowLegend(Edge.Right);
         plot.SavePng(path, 1000, 600);
     }
 }
