@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using CoFrGeNet.Torch;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace CoFrGeNet.Training;
@@ -337,7 +338,8 @@ public sealed class Trainer : IDisposable
             var (inputs, targets) = _windows.Batch(position, _microBatch, Model.Device);
             _windows.Prepare(isLast ? first + _sequencesPerStep : position + _microBatch, _microBatch);
             var loss = Model.Loss(inputs, targets);
-            (parts * _ranks.Size == 1 ? loss : loss / (parts * _ranks.Size)).backward();
+            using var count = (parts * _ranks.Size).ToScalar();
+            (parts * _ranks.Size == 1 ? loss : loss.div(count)).backward();
             sum += loss.item<float>();
         }
 

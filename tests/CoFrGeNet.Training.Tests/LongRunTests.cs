@@ -81,7 +81,7 @@ public class LongRunTests
                 }
             },
         };
-        var model = PresetLibrary.Get("small-f").Model with { ContextLength = 64 };
+        var model = PresetLibrary.Get("small").Model.WithFeedForward(new CffnConfig { Ladders = new LadderConfig { Count = 170, Depth = 2 } }) with { ContextLength = 64 };
         var run = new RunConfig
         {
             Model = model with { Blocks = [model.Blocks[0] with { Repeat = 2 }] },

@@ -1,4 +1,6 @@
 using CoFrGeNet.Configuration;
+using CoFrGeNet.Torch.Native;
+using TorchSharp;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
 
@@ -85,12 +87,12 @@ public sealed class Attention : TokenMixer
         }
 
         long t = query.shape[2], all = key.shape[2];
-        var i = arange(all - t, all, ScalarType.Int64, query.device).unsqueeze(1);
-        var j = arange(all, ScalarType.Int64, query.device);
-        var distance = i - j;
-        var near = distance.lt(sparse.Window);
-        var strided = (j + 1).remainder(sparse.Stride).eq(0);
-        var mask = distance.ge(0).logical_and(near.logical_or(strided));
+        using Scalar end = all.ToScalar(), next = (all + 1).ToScalar(), window = sparse.Window.ToScalar(), stride = sparse.Stride.ToScalar();
+        var j = arange(HeldScalars.Zero, end, ScalarType.Int64, query.device);
+        var distance = j.narrow(0, all - t, t).unsqueeze(1) - j;
+        var near = distance.lt(window);
+        var strided = arange(HeldScalars.WholeOne, next, ScalarType.Int64, query.device).remainder(stride).eq(HeldScalars.Zero);
+        var mask = distance.ge(HeldScalars.Zero).logical_and(near.logical_or(strided));
         return nn.functional.scaled_dot_product_attention(query, key, value, mask);
     }
 

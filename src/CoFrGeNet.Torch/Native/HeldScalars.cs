@@ -11,6 +11,9 @@ internal static class HeldScalars
     /// <summary>1, the factor of a sum's second term.</summary>
     public static readonly Scalar One = 1.0.ToScalar();
 
+    /// <summary>1, for tensors of whole numbers.</summary>
+    public static readonly Scalar WholeOne = 1L.ToScalar();
+
     /// <summary>-1.</summary>
     public static readonly Scalar MinusOne = (-1.0).ToScalar();
 

@@ -52,17 +52,17 @@ public sealed record StudyResults
     /// <param name="key">Arm, seed and learning rate.</param>
     public StudyRun? Find(StudyRunKey key) => Runs.FirstOrDefault(run => run.Key == key);
 
-    /// <summary>The learning rate with the least loss at the first seed; null while the grid is not complete, or if every run of it failed. A grid of one rate is complete before it is run.</summary>
+    /// <summary>The learning rate with the least loss at the first seed; null while the grid is not complete, or if every run of it failed. A single rate is the best one whatever becomes of it.</summary>
     /// <param name="plan">The study.</param>
     /// <param name="arm">The arm's name.</param>
     public double? BestRate(StudyPlan plan, string arm)
     {
-        var grid = plan.Config.LearningRates.Select(rate => Find(new StudyRunKey(arm, plan.FirstSeed, rate))).ToArray();
-        if (plan.Config.LearningRates is [var only] && grid[0] is null)
+        if (plan.Config.LearningRates is [var only])
         {
             return only;
         }
 
+        var grid = plan.Config.LearningRates.Select(rate => Find(new StudyRunKey(arm, plan.FirstSeed, rate))).ToArray();
         return grid.All(run => run is not null)
             ? grid.Where(run => run!.ValidationLoss is not null).MinBy(run => run!.ValidationLoss)?.LearningRate
             : null;

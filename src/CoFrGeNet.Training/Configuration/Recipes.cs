@@ -36,14 +36,16 @@ public static class Recipes
             return;
         }
 
-        foreach (var block in ((root["model"] as JsonObject)?["blocks"] as JsonArray)?.OfType<JsonObject>() ?? [])
+        var blocks = ((root["model"] as JsonObject)?["blocks"] as JsonArray)?.OfType<JsonObject>().ToArray() ?? [];
+        if (blocks.Any(block => block["mixer"] is JsonObject mixer && (string?)mixer["type"] == "cattnu" && (bool?)mixer["relativePositions"] == true)
+            && !blocks.Any(block => block["mixer"] is JsonObject mixer && mixer["rotary"] is JsonObject))
         {
-            if (block["mixer"] is JsonObject mixer && (string?)mixer["type"] == "cattnu" && (bool?)mixer["relativePositions"] == true)
-            {
-                // What does without an embedding of positions is a deviation of ours.
-                root["model"]!["learnedPositions"] = true;
-            }
+            // To do without any embedding of positions is a deviation of ours.
+            root["model"]!["learnedPositions"] = true;
+        }
 
+        foreach (var block in blocks)
+        {
             ApplyToPart(block["mixer"] as JsonObject);
             ApplyToPart(block["feedForward"] as JsonObject);
         }
@@ -69,6 +71,14 @@ public static class Recipes
             ladders["clipToTrainedRange"] = true;
             ladders.Remove("bias");
             ladders.Remove("normalizeOutputs");
+            if ((string?)ladders["kind"] == "elementwise" && (bool?)part["linearOnGated"] != false)
+            {
+                // The paper's ladders are projected. Those on the ungated input are the public re-implementation's reading, which was asked for as such.
+                ladders.Remove("kind");
+                ladders.Remove("weightStd");
+                ladders.Remove("outputStd");
+            }
+
             part.Remove("relativePositions");
         }
         else if ((string?)part?["type"] == "cattnu")

@@ -56,7 +56,7 @@ public sealed class AdamW : IDisposable
     /// <summary>Updates every parameter that has a gradient.</summary>
     /// <param name="learningRate">The learning rate of this step, before the ladders' share.</param>
     /// <param name="scales">What gradients are multiplied by, by the parameter's name, as <see cref="GradientClip.Scales"/> has it; 1 where it says nothing.</param>
-    /// <param name="clears">Whether gradients are set to 0 once they are read, where this process holds them whole; <see cref="ClearGradients"/> then passes them by.</param>
+    /// <param name="clears">Whether gradients are set to 0 once they are read, where this process holds them whole; <see cref="ClearGradients"/>, to be called before the next backward pass, then passes them by.</param>
     public void Step(double learningRate, IReadOnlyDictionary<string, double>? scales = null, bool clears = false)
     {
         clears &= ReferenceEquals(_shares, WholeParameters.Instance);

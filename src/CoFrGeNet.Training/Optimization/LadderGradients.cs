@@ -1,4 +1,5 @@
 using CoFrGeNet.Torch;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace CoFrGeNet.Training;
@@ -29,7 +30,9 @@ internal static class LadderGradients
             return;
         }
 
-        var scale = squares.sqrt_().clamp_min_(limit).reciprocal_().mul_(limit);
+        // Held while the calls run: what a finalizer frees in between ends the process.
+        using var most = limit.ToScalar();
+        var scale = squares.sqrt_().clamp_min_(most).reciprocal_().mul_(most);
         foreach (var gradient in Gradients(layer))
         {
             gradient.view(scale.shape[0], -1).mul_(scale.unsqueeze(-1));
@@ -45,10 +48,11 @@ internal static class LadderGradients
         var first = layer.LevelParameters[0][0].shape;
         var count = first[..layer.LadderAxes].Aggregate(1L, (product, size) => product * size);
         Tensor? sum = null;
+        using var one = 1.0.ToScalar();
         foreach (var gradient in Gradients(layer))
         {
             var squares = gradient.view(count, -1).square().sum(-1);
-            sum = sum is null ? squares : sum.add_(squares);
+            sum = sum is null ? squares : sum.add_(squares, one);
         }
 
         return sum;

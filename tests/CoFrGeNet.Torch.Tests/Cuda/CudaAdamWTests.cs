@@ -25,11 +25,14 @@ public sealed class CudaAdamWTests : IDisposable
         AdamWStep step = Step with { ClearsGradient = clears };
         Tensor[] here = Sample(count), there = [.. here.Select(tensor => tensor.clone())];
         AdamWUpdate.Apply(here[0], here[1], here[2], here[3], step);
-        AdamWUpdate.Emulation = AdamWUpdate.NewKernels(cuda.NewToolkit());
+        CudaKernels kernels = AdamWUpdate.Emulation = AdamWUpdate.NewKernels(cuda.NewToolkit());
         AdamWUpdate.Apply(there[0], there[1], there[2], there[3], step);
+        Assert.Empty(kernels.Reported);
         Assert.All(here.Zip(there), pair => Assert.True(pair.First.equal(pair.Second).all().item<bool>()));
         Assert.Equal(clears, there[1].eq(0).all().item<bool>());
-        Assert.NotEqual(0, cuda.Launches);
+
+        // The kernel's check, and the update.
+        Assert.Equal(2, cuda.Launches);
         Assert.Equal(0, cuda.Contexts);
     }
 
@@ -55,20 +58,33 @@ public sealed class CudaAdamWTests : IDisposable
     }
 
     [Theory]
-    [InlineData("nvrtcCompileProgram", 7)]
-    [InlineData("cuModuleGetFunction", 500)]
-    [InlineData("cuLaunchKernel", 701)]
-    public void What_fails_is_done_by_tensor_operations(string call, int code)
+    [InlineData("nvrtcCompileProgram", 7, "adamw.cu does not compile", false)]
+    [InlineData("cuModuleGetFunction", 500, "cuModuleGetFunction(adamw_update) failed", false)]
+    [InlineData("cuLaunchKernel", 701, "cuLaunchKernel failed", false)]
+    [InlineData("cuLaunchKernel", 701, "cuLaunchKernel failed: CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES (701), on cpu", true)]
+    public void What_fails_is_done_by_tensor_operations(string call, int code, string reason, bool isLater)
     {
         EmulatedCuda cuda = EmulatedCuda.OrSkip();
         using var scope = NewDisposeScope();
         Tensor[] here = Sample(50), there = [.. here.Select(tensor => tensor.clone())];
         AdamWUpdate.Apply(here[0], here[1], here[2], here[3], Step with { ClearsGradient = true });
         CudaKernels kernels = AdamWUpdate.Emulation = AdamWUpdate.NewKernels(cuda.NewToolkit());
+        if (isLater)
+        {
+            Tensor[] other = Sample(10);
+            AdamWUpdate.Apply(other[0], other[1], other[2], other[3], Step);
+            Assert.Empty(kernels.Reported);
+        }
+
         cuda.Fail(call, code);
         AdamWUpdate.Apply(there[0], there[1], there[2], there[3], Step with { ClearsGradient = true });
         cuda.Restart();
-        Assert.Contains(call, Assert.Single(kernels.Reported) + (call == "nvrtcCompileProgram" ? call : ""), StringComparison.Ordinal);
+        Assert.Contains(reason, Assert.Single(kernels.Reported), StringComparison.Ordinal);
+
+        // Not tried again.
+        Tensor[] third = Sample(10);
+        AdamWUpdate.Apply(third[0], third[1], third[2], third[3], Step);
+        Assert.Equal(0, cuda.Launches);
 
         // Rounded in another order.
         Assert.All(here.Zip(there), pair => Assert.True(pair.First.allclose(pair.Second, rtol: 1e-5, atol: 1e-7)));

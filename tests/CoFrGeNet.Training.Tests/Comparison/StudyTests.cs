@@ -175,12 +175,15 @@ public sealed class StudyTests : IDisposable
         Assert.Contains("| gate | 1 | 1E+30 | failed: ", StudyReport.Document(plan, runner.Results, null, "cofrgenet study"), StringComparison.Ordinal);
     }
 
-    [Fact]
-    public void An_arm_that_failed_at_every_rate_has_no_result_and_holds_nothing_up()
+    // Two arms at two rates; or at one rate, which three seeds try.
+    [Theory]
+    [InlineData(4, 1e30, 2e30)]
+    [InlineData(6, 1e30)]
+    public void An_arm_that_failed_at_every_rate_has_no_result_and_holds_nothing_up(int runs, params double[] rates)
     {
-        var plan = Plan(study => study["learningRates"] = new JsonArray(1e30));
+        var plan = Plan(study => study["learningRates"] = new JsonArray([.. rates.Select(rate => (JsonNode)rate)]));
         var runner = Runner(plan);
-        Assert.Equal(2, RunAll(runner).Count);
+        Assert.Equal(runs, RunAll(runner).Count);
         Assert.True(runner.Results.Complete);
         Assert.All(runner.Results.Arms, arm => Assert.Null(arm.MeanLoss));
         Assert.Contains("The reference is not known yet", StudyReport.Document(plan, runner.Results, null, "cofrgenet study"), StringComparison.Ordinal);

@@ -62,6 +62,7 @@ public sealed class RunConfigSourceTests : IDisposable
         Assert.Equal(new CAttnUConfig { Guard = PoleGuard.Paper }, new RunConfigSource { File = distances, Recipe = "paper" }.Resolve().Config.Model.Blocks[0].Mixer);
         var small = new RunConfigSource { Preset = "small-fu", Recipe = "paper" }.Resolve().Config.Model;
         Assert.Equal((true, new CAttnUConfig { Guard = PoleGuard.Paper }), (small.LearnedPositions, small.Blocks[0].Mixer));
+        Assert.Equal(new LadderConfig { Count = 3, Depth = 1, Guard = PoleGuard.Paper }, ((CffnConfig)small.Blocks[0].FeedForward).Ladders);
         Assert.Contains("recipe is 'papre'; did you mean 'paper'?", Assert.Throws<UserErrorException>(() => new RunConfigSource { Preset = "tiny", Recipe = "papre" }.Resolve()).Message, StringComparison.Ordinal);
         Assert.Contains("write --recipe paper", Assert.Throws<UserErrorException>(() => new RunConfigSource { Preset = "tiny", Overrides = ["recipe=paper"] }.Resolve()).Message, StringComparison.Ordinal);
     }
