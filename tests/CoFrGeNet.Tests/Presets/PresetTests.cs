@@ -48,12 +48,12 @@ public class PresetTests
             Assert.IsType(feedForward, layer.FeedForward);
         });
 
-    // What docs/results/a.md found best.
+    // The mixers and ladders of docs/results/a.md.
     [Theory]
     [InlineData("small-f", true)]
     [InlineData("small-u", false)]
     [InlineData("small-fu", false)]
-    public void Small_follows_the_studies(string name, bool hasLearnedPositions)
+    public void Small_has_the_mixers_and_ladders_of_the_studies(string name, bool hasLearnedPositions)
     {
         var model = PresetLibrary.Get(name).Model;
         Assert.Equal(hasLearnedPositions, model.LearnedPositions);
