@@ -60,9 +60,10 @@ internal sealed class FineTuningLoop : IDisposable
             throw new TrainingFailedException($"The loss is {value} at step {_step} of the fine-tuning; lower the learning rate.");
         }
 
-        if (_clipper.Clip().IsFinite)
+        var clip = _clipper.Measure();
+        if (clip.Norms.IsFinite)
         {
-            _optimizer.Step(_learningRate.At(_step));
+            _optimizer.Step(_learningRate.At(_step), clip.Scales, clears: true);
         }
 
         _optimizer.ClearGradients();

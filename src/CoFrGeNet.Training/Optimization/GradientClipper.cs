@@ -18,7 +18,7 @@ public sealed record GradientClip(GradientNorms Norms, IReadOnlyDictionary<strin
 
 /// <summary>
 /// Clips gradients twice: each component of each layer to a norm of its own, so that one ladder at a pole cannot starve the rest, then all
-/// together.
+/// together. It measures; <see cref="AdamW.Step"/> clips as it reads the gradients.
 /// </summary>
 public sealed class GradientClipper
 {
@@ -40,26 +40,8 @@ public sealed class GradientClipper
         _globalNorm = globalNorm;
     }
 
-    /// <summary>Measures and clips the gradients in place. Gradients that are not finite are left alone; the caller skips the step.</summary>
-    /// <returns>The norms before clipping.</returns>
-    public GradientNorms Clip()
-    {
-        using var scope = NewDisposeScope();
-        using var quiet = no_grad();
-        var clip = Measure();
-        foreach (var (name, parameter) in _groups.SelectMany(group => group.Parameters))
-        {
-            if (clip.Scales.TryGetValue(name, out var scale))
-            {
-                _shares.Gradient(name, parameter)?.mul_(scale);
-            }
-        }
-
-        return clip.Norms;
-    }
-
-    /// <summary>Measures the gradients and leaves them as they are, for <see cref="AdamW.Step"/> to clip as it reads them.</summary>
-    /// <returns>The norms, and by how much each gradient is too long.</returns>
+    /// <summary>Measures the gradients and leaves them as they are.</summary>
+    /// <returns>The norms, and by how much each gradient is too long. Where one is not finite no scale is given; the caller skips the step.</returns>
     public GradientClip Measure()
     {
         using var scope = NewDisposeScope();
