@@ -113,7 +113,7 @@ internal static class ComposedLadders
         Tensor w = SmoothWeight(last, guard, range);
         Tensor r = last.mul_(w);
         Tensor v = w.mul(epsilonScalar);
-        Tensor q = r.sub(v).mul_(v.add_(r));
+        Tensor q = r.sub(v).mul_(v.add_(r, One));
 
         // Y_{k-2} and Y_{k-1} of round k: Y_0 = y, Y_1 = a_2 y, Y_k = a_{k+1} Y_{k-1} + Y_{k-2}.
         Tensor? previous = null;

@@ -1,3 +1,4 @@
+using CoFrGeNet.Torch.Native;
 using static TorchSharp.torch;
 
 namespace CoFrGeNet.Torch;
@@ -28,7 +29,7 @@ public static class LadderReference
         Tensor f = a.select(-2, depth - 1).reciprocal();
         for (long k = depth - 2; k >= 0; k--)
         {
-            f = (a.select(-2, k) + f).reciprocal();
+            f = a.select(-2, k).Plus(f).reciprocal();
         }
 
         return f.MoveToOuterDisposeScope();

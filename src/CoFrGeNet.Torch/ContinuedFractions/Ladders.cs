@@ -1,4 +1,5 @@
 using CoFrGeNet.Configuration;
+using CoFrGeNet.Torch.Native;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -95,7 +96,7 @@ public sealed class Ladders : nn.Module<Tensor, Tensor>, ILadderLayer
         var a = _config.Kind == LadderKind.Projected ? Project(wide) : Scale(wide);
         Observer?.Invoke(a);
         var z = LadderFunction.Apply(a, _config.Guard, Statistics, _range);
-        return (_config.NormalizeOutputs ? z * z.square().mean([-1], keepdim: true).add(NormEpsilon).rsqrt() : z).MoveToOuterDisposeScope();
+        return (_config.NormalizeOutputs ? z * z.square().mean([-1], keepdim: true).Plus(NormEpsilon).rsqrt() : z).MoveToOuterDisposeScope();
     }
 
     /// <summary>The outputs of elementwise ladders weighed and summed: sum over j of V_j (.) z_j.</summary>
@@ -126,7 +127,7 @@ public sealed class Ladders : nn.Module<Tensor, Tensor>, ILadderLayer
     private Tensor Scale(Tensor x)
     {
         var a = (x.unsqueeze(-2).unsqueeze(-2) * stack([.. _levels.Take(Depth)])).flatten(-2);
-        return _biases is null ? a : a + stack([.. _biases.Take(Depth)]);
+        return _biases is null ? a : a.Plus(stack([.. _biases.Take(Depth)]));
     }
 
     private int Depth => ActiveLevels ?? _config.Depth;

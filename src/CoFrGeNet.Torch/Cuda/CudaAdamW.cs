@@ -62,7 +62,7 @@ internal sealed unsafe class CudaAdamW
         // More than a block and less than two.
         const int count = 300;
         var step = new AdamWStep(0.01, 0.9, 0.95, 1e-8, 0.1, 3) { GradientScale = 0.7, ClearsGradient = true };
-        Tensor[] here = [.. Enumerable.Range(1, 4).Select(i => (arange(count, dtype: ScalarType.Float32) * 0.37 * i).sin_())];
+        Tensor[] here = [.. Enumerable.Range(1, 4).Select(i => HeldArithmetic.CountUp(count, ScalarType.Float32).Times(0.37 * i).sin_())];
         here[3].abs_();
         Tensor[] there = [.. here.Select(tensor => tensor.to(device, copy: true))];
         nint[] cpu = [.. here.Select(tensor => (nint)TensorMemory.Address(tensor))], other = [.. there.Select(tensor => (nint)TensorMemory.Address(tensor))];

@@ -1,5 +1,6 @@
 using CoFrGeNet.Configuration;
 using CoFrGeNet.ContinuedFractions;
+using CoFrGeNet.Torch.Native;
 using static TorchSharp.torch;
 
 namespace CoFrGeNet.Torch.Cuda;
@@ -33,7 +34,7 @@ internal static class CudaSelfCheck
         LadderRange range = LadderRange.For(depth, 127, guard);
 
         // Levels of one sign within a ladder.
-        Tensor a = (Numbers(0.2, 0.15, Rows, depth, LadderCount) * (arange(LadderCount) % 2 * 2 - 1)).to_type(like.dtype);
+        Tensor a = (Numbers(0.2, 0.15, Rows, depth, LadderCount) * HeldArithmetic.CountUp(LadderCount, ScalarType.Int64).Modulo(2).Times(2).Plus(-1)).to_type(like.dtype);
         Tensor upstream = Numbers(-1, 0.2, Rows, LadderCount).to_type(like.dtype);
         using PoleStatistics statistics = new(), expectedStatistics = new();
         using var outputs = new OutputRange(ModuleOptions.Default with { Device = like.device }, LadderCount);
@@ -88,8 +89,8 @@ internal static class CudaSelfCheck
     private static Tensor Numbers(double first, double step, params long[] shape)
     {
         long count = shape.Aggregate(1L, (product, size) => product * size);
-        using Tensor index = arange(count, dtype: ScalarType.Int64);
-        return (index.mul(7919).remainder(1009).remainder(11).to_type(ScalarType.Float32) * step + first).view(shape);
+        using Tensor index = HeldArithmetic.CountUp(count, ScalarType.Int64);
+        return index.Times(7919).Modulo(1009).Modulo(11).to_type(ScalarType.Float32).Times(step).Plus(first).view(shape);
     }
 
     private static double[] Counts(PoleStatistics statistics) => [statistics.Count, statistics.Guarded];

@@ -23,7 +23,7 @@ internal sealed unsafe class CudaWatch
         if (statistics is not null)
         {
             _guarded = zeros(CudaTracking.CountCells, dtype: ScalarType.Int64, device: device);
-            _minDenominator = full([], double.PositiveInfinity, dtype: ScalarType.Float32, device: device);
+            _minDenominator = full([], HeldScalars.PositiveInfinity, dtype: ScalarType.Float32, device: device);
             _maxOutput = zeros([], dtype: ScalarType.Float32, device: device);
             tracking.Guarded = (ulong*)TensorMemory.Address(_guarded);
             tracking.MinDenominator = (float*)TensorMemory.Address(_minDenominator);

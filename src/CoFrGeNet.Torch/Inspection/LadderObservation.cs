@@ -1,5 +1,7 @@
 using CoFrGeNet.Configuration;
 using CoFrGeNet.ContinuedFractions;
+using CoFrGeNet.Torch.Native;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace CoFrGeNet.Torch;
@@ -73,12 +75,12 @@ public sealed class LadderObservation : IDisposable
         var a = Effective(samples).select(2, ladder);
         var mean = a.mean([0]);
         var centred = a - mean;
-        var (values, vectors) = linalg.eigh(centred.t().matmul(centred) / a.shape[0]);
+        var (values, vectors) = linalg.eigh(centred.t().matmul(centred).Times(1.0 / a.shape[0]));
         var deviation = Math.Sqrt(Math.Max(0, values[-1].item<double>()));
-        var direction = vectors.select(1, -1) * deviation;
+        var direction = vectors.select(1, -1).Times(deviation);
         // Either sign is an eigenvector; the outermost denominator shall rise.
         direction = direction[0].item<double>() < 0 ? -direction : direction;
-        var places = deviation > 0 ? centred.matmul(direction) / (deviation * deviation) : zeros(a.shape[0], ScalarType.Float64);
+        var places = deviation > 0 ? centred.matmul(direction).Times(1 / (deviation * deviation)) : zeros(a.shape[0], ScalarType.Float64);
         var total = values.sum().item<double>();
         var guard = _layer.Guard;
         return new LadderLine(
@@ -105,10 +107,10 @@ public sealed class LadderObservation : IDisposable
         var samples = a.detach().flatten(0, -3);
         var (denominators, outputs) = (Denominators(samples).abs(), Outputs(samples));
         _count += samples.shape[0];
-        Combine(ref _guarded, denominators.lt(_layer.Guard.Epsilon).sum([0L]), static (x, y) => x.add(y));
+        Combine(ref _guarded, denominators.IsBelow(_layer.Guard.Epsilon).sum([0L]), static (x, y) => x.Plus(y));
         Combine(ref _minimum, denominators.amin([0]), static (x, y) => minimum(x, y));
         Combine(ref _maximum, outputs.abs().amax([0]), static (x, y) => maximum(x, y));
-        Combine(ref _clipped, Clipped(outputs).sum([0L]), static (x, y) => x.add(y));
+        Combine(ref _clipped, Clipped(outputs).sum([0L]), static (x, y) => x.Plus(y));
         var every = Math.Max(1, samples.shape[0] / KeptSamples);
         _kept.Add(samples[TensorIndex.Slice(null, null, every)].to(ScalarType.Float32).clone().DetachFromDisposeScope());
     }
@@ -132,8 +134,9 @@ public sealed class LadderObservation : IDisposable
     private Tensor Effective(Tensor samples)
     {
         var bound = Math.ScaleB(1, LadderRange.For((int)samples.shape[1], 127, _layer.Guard).BoundExponent);
-        var a = samples.to(ScalarType.Float64).clamp(-bound, bound);
-        return _layer.Guard is PositiveGuard guard ? nn.functional.softplus(a) + guard.Epsilon : a;
+        using Scalar least = (-bound).ToScalar(), most = bound.ToScalar();
+        var a = samples.to(ScalarType.Float64).clamp(least, most);
+        return _layer.Guard is PositiveGuard guard ? nn.functional.softplus(a).Plus(guard.Epsilon) : a;
     }
 
     // K_d before it is guarded, [N, J].
@@ -143,7 +146,7 @@ public sealed class LadderObservation : IDisposable
         Tensor previous = ones_like(a.select(1, 0)), current = a.select(1, -1);
         for (var k = a.shape[1] - 2; k >= 0; k--)
         {
-            (previous, current) = (current, (a.select(1, k) * current) + previous);
+            (previous, current) = (current, (a.select(1, k) * current).Plus(previous));
         }
 
         return current;

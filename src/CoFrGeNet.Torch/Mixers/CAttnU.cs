@@ -1,5 +1,6 @@
 using CoFrGeNet.Configuration;
 using CoFrGeNet.Torch.Native;
+using TorchSharp;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -172,13 +173,15 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
         var distances = options.Normal(config.InitialNoise, 2, config.Heads, contextLength);
-        distances.narrow(2, 0, 1).add_(config.InitialDiagonal);
-        var distance = arange(1, contextLength, ScalarType.Float32, options.Device);
+        using var diagonal = config.InitialDiagonal.ToScalar();
+        distances.narrow(2, 0, 1).add_(diagonal);
+        var distance = HeldArithmetic.CountUp(contextLength, ScalarType.Float32, options.Device).narrow(0, 1, contextLength - 1);
         for (var head = 0; head < config.Heads; head++)
         {
             var decay = Math.Pow(config.InitialTailDecay, Math.Pow(2, -head));
             var amplitude = config.InitialTail * (config.InitialTailDecay < 1 ? (1 - decay) / (1 - config.InitialTailDecay) : 1);
-            distances.select(0, 1).select(0, head).narrow(0, 1, contextLength - 1).add_(full_like(distance, decay).pow(distance).mul_(amplitude));
+            using Scalar fading = decay.ToScalar(), loudness = amplitude.ToScalar();
+            distances.select(0, 1).select(0, head).narrow(0, 1, contextLength - 1).add_(full_like(distance, fading).pow(distance), loudness);
         }
 
         return distances.MoveToOuterDisposeScope();
@@ -190,14 +193,15 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
         var triangles = options.Normal(config.InitialNoise, contextLength, contextLength + 1);
-        var diagonals = eye(contextLength, dtype: ScalarType.Float32, device: options.Device).mul_(config.InitialDiagonal);
-        triangles.narrow(1, 0, contextLength).add_(diagonals);
-        triangles.narrow(1, 1, contextLength).add_(diagonals);
+        using Scalar diagonal = config.InitialDiagonal.ToScalar(), decay = config.InitialTailDecay.ToScalar(), amplitude = config.InitialTail.ToScalar();
+        var diagonals = eye(contextLength, dtype: ScalarType.Float32, device: options.Device);
+        triangles.narrow(1, 0, contextLength).add_(diagonals, diagonal);
+        triangles.narrow(1, 1, contextLength).add_(diagonals, diagonal);
         // U_2 stands transposed in the upper triangle of columns 1 .. T, so its tail decays to the right.
-        var position = arange(contextLength, ScalarType.Float32, options.Device);
-        var distance = (position.unsqueeze(0) - position.unsqueeze(1)).clamp_(min: 0);
-        var tail = full_like(distance, config.InitialTailDecay).pow(distance).mul_(config.InitialTail).triu_(1);
-        triangles.narrow(1, 1, contextLength).add_(tail);
+        var position = HeldArithmetic.CountUp(contextLength, ScalarType.Float32, options.Device);
+        var distance = (position.unsqueeze(0) - position.unsqueeze(1)).clamp_min_(HeldScalars.Zero);
+        var tail = full_like(distance, decay).pow(distance).triu_(1);
+        triangles.narrow(1, 1, contextLength).add_(tail, amplitude);
         return triangles.MoveToOuterDisposeScope();
     }
 }

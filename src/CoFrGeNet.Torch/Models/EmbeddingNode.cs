@@ -1,3 +1,4 @@
+using CoFrGeNet.Torch.Native;
 using static TorchSharp.torch;
 
 namespace CoFrGeNet.Torch;
@@ -38,12 +39,12 @@ internal sealed class EmbeddingNode : GraphNode<EmbeddingNode, Tensor>
         using var existing = state.grad;
         if (existing is not null)
         {
-            existing.index_add_(0, saved[0], gradient, 1);
+            existing.index_add_(0, saved[0], gradient, HeldScalars.WholeOne);
             return [null];
         }
 
         var fresh = zeros_like(state, requires_grad: false);
-        fresh.index_add_(0, saved[0], gradient, 1);
+        fresh.index_add_(0, saved[0], gradient, HeldScalars.WholeOne);
         return [fresh];
     }
 }

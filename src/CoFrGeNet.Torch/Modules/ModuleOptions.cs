@@ -23,6 +23,9 @@ public sealed record ModuleOptions
         return std > 0 ? torch.nn.init.normal_(tensor, 0, std) : torch.nn.init.zeros_(tensor);
     }
 
-    internal Tensor Constant(double value, params long[] shape) =>
-        torch.full(shape, value, dtype: torch.ScalarType.Float32, device: Device);
+    internal Tensor Constant(double value, params long[] shape)
+    {
+        using var scalar = value.ToScalar();
+        return torch.full(shape, scalar, dtype: torch.ScalarType.Float32, device: Device);
+    }
 }

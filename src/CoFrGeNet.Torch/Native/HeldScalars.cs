@@ -20,6 +20,9 @@ internal static class HeldScalars
     /// <summary>0.</summary>
     public static readonly Scalar Zero = 0L.ToScalar();
 
+    /// <summary>What every number is below.</summary>
+    public static readonly Scalar PositiveInfinity = double.PositiveInfinity.ToScalar();
+
     /// <summary>What a softmax makes 0 of.</summary>
     public static readonly Scalar NegativeInfinity = double.NegativeInfinity.ToScalar();
 }

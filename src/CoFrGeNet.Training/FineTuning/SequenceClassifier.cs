@@ -3,6 +3,7 @@ using CoFrGeNet.Storage;
 using CoFrGeNet.Text;
 using CoFrGeNet.Torch;
 using CoFrGeNet.Weights;
+using TorchSharp;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
 
@@ -53,8 +54,9 @@ public sealed class SequenceClassifier : nn.Module<Tensor, Tensor, Tensor>
         _tokenizer = tokenizer;
         Config = config;
         EndOfText = tokenizer.EndOfTextId ?? throw new UserErrorException($"The tokenizer '{tokenizer.Name}' has no end-of-text token, from which a classifier reads.");
+        using var std = model.Config.InitialStd.ToScalar();
         var score = randn([Math.Max(1, config.Classes.Count), model.Config.Width], dtype: ScalarType.Float32, device: model.Device);
-        _score = new Parameter(score.mul_(model.Config.InitialStd));
+        _score = new Parameter(score.mul_(std));
         RegisterComponents();
     }
 
@@ -135,7 +137,8 @@ public sealed class SequenceClassifier : nn.Module<Tensor, Tensor, Tensor>
     {
         using var scope = NewDisposeScope();
         var hidden = _model.Hidden(tokens);
-        var rows = last + (arange(tokens.shape[0], ScalarType.Int64, tokens.device) * tokens.shape[1]);
+        using Scalar first = 0L.ToScalar(), end = tokens.shape[0].ToScalar(), length = tokens.shape[1].ToScalar();
+        var rows = last.add(arange(first, end, ScalarType.Int64, tokens.device), length);
         var summary = hidden.flatten(0, 1).index_select(0, rows).to(ScalarType.Float32);
         return nn.functional.linear(summary, _score).MoveToOuterDisposeScope();
     }
