@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using TorchSharp;
 
 namespace CoFrGeNet.Cli;
 
@@ -10,6 +11,16 @@ internal sealed class Contest
 {
     private readonly List<(string Name, Action Run)> _contestants = [];
     private readonly Dictionary<string, double> _medians = [];
+
+    /// <summary>Waits until the device that a tensor lies on is done: it is still at work when its operations have returned.</summary>
+    /// <param name="tensor">The tensor.</param>
+    public static void WaitFor(torch.Tensor tensor)
+    {
+        if (tensor.device_type == DeviceType.CUDA)
+        {
+            torch.cuda.synchronize();
+        }
+    }
 
     /// <summary>Enters a contestant.</summary>
     /// <param name="name">Its name, once in a contest.</param>

@@ -43,7 +43,7 @@ internal abstract class LadderWorkload : IDisposable
     {
         using var quiet = no_grad();
         Run(contestant).Dispose();
-        Wait();
+        Contest.WaitFor(Upstream);
     }
 
     /// <summary>The result and the gradients for all inputs.</summary>
@@ -52,7 +52,7 @@ internal abstract class LadderWorkload : IDisposable
     {
         using var scope = NewDisposeScope();
         Gradients(contestant);
-        Wait();
+        Contest.WaitFor(Upstream);
     }
 
     /// <summary>Refuses to time anything wrong: fused must agree with composed, and nearly unguarded with nested division.</summary>
@@ -78,15 +78,6 @@ internal abstract class LadderWorkload : IDisposable
 
     /// <inheritdoc/>
     public virtual void Dispose() => LadderFunction.Backend = LadderBackend.Fused;
-
-    // A device is still at work when its operations have returned.
-    private void Wait()
-    {
-        if (Upstream.device_type == TorchSharp.DeviceType.CUDA)
-        {
-            cuda.synchronize();
-        }
-    }
 
     private Tensor Run(string contestant)
     {

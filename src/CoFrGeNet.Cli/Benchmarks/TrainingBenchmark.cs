@@ -111,10 +111,7 @@ internal sealed class TrainingBenchmark : Verb
             nn.functional.linear(left, right).Dispose();
         }
 
-        if (left.device_type == TorchSharp.DeviceType.CUDA)
-        {
-            cuda.synchronize();
-        }
+        Contest.WaitFor(left);
     }
 
     // A model that does not learn is not worth timing: fresh, it knows nothing of random tokens; after steps on the same ones, something.

@@ -60,7 +60,7 @@ internal static class ComposedElementwise
     private static Tensor Denominators(IReadOnlyList<Tensor> inputs)
     {
         Tensor a = (Wide(inputs[0]) * inputs[1]).flatten(2);
-        return inputs.Count > 3 ? a.add(inputs[3].view(a.size(1), -1), HeldScalars.One) : a;
+        return inputs.Count > 3 ? a.Plus(inputs[3].view(a.size(1), -1)) : a;
     }
 
     // [N, L p] as [N, L, p].

@@ -1,5 +1,6 @@
 using CoFrGeNet.Configuration;
 using CoFrGeNet.ContinuedFractions;
+using CoFrGeNet.Torch.Native;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -14,11 +15,6 @@ namespace CoFrGeNet.Torch;
 /// </summary>
 internal static class ComposedLadders
 {
-    // Held for ever: a Scalar is a native object, and one made by conversion is left to the finalizer.
-    private static readonly Scalar Zero = 0.0.ToScalar();
-    private static readonly Scalar One = 1.0.ToScalar();
-    private static readonly Scalar MinusOne = (-1.0).ToScalar();
-
     /// <summary>f [..., L] of a [..., d, L], in a's type.</summary>
     public static Tensor Forward(Tensor a, PoleGuard guard, LadderRange range, PoleStatistics? statistics)
     {
@@ -38,7 +34,7 @@ internal static class ComposedLadders
             }
             else
             {
-                (previous, current) = (current, previous.addcmul_(level, current, One));
+                (previous, current) = (current, previous.addcmul_(level, current, HeldScalars.One));
                 level.Dispose();
             }
         }
@@ -113,7 +109,7 @@ internal static class ComposedLadders
         Tensor w = SmoothWeight(last, guard, range);
         Tensor r = last.mul_(w);
         Tensor v = w.mul(epsilonScalar);
-        Tensor q = r.sub(v).mul_(v.add_(r, One));
+        Tensor q = r.sub(v).mul_(v.add_(r, HeldScalars.One));
 
         // Y_{k-2} and Y_{k-1} of round k: Y_0 = y, Y_1 = a_2 y, Y_k = a_{k+1} Y_{k-1} + Y_{k-2}.
         Tensor? previous = null;
@@ -128,7 +124,7 @@ internal static class ComposedLadders
                 (null, null) => q.mul(start),
                 (null, _) => q.mul(head),
                 (_, null) => previous.add(q, isOdd ? negatedStart : start),
-                _ => previous.addcmul(head, q, isOdd ? MinusOne : One),
+                _ => previous.addcmul(head, q, isOdd ? HeldScalars.MinusOne : HeldScalars.One),
             };
             derivatives[k - 1] = head is null ? inner.mul_(start) : inner.mul_(head);
             head?.Dispose();
@@ -152,7 +148,7 @@ internal static class ComposedLadders
         }
 
         using Tensor level = kept[k]!;
-        return previous is null ? level.mul(current) : previous.addcmul_(level, current, One);
+        return previous is null ? level.mul(current) : previous.addcmul_(level, current, HeldScalars.One);
     }
 
     // [k - 1] holds K_{d-k}; null at k = d, where K_0 is a constant. Fills keptLevels [k - 1] with a_k for 1 < k < d, where given.
@@ -173,7 +169,7 @@ internal static class ComposedLadders
             {
                 (null, true) => level.mul(last).add_(start),
                 (null, false) => level.mul_(last).add_(start),
-                _ => beforeLast.addcmul(level, last, One),
+                _ => beforeLast.addcmul(level, last, HeldScalars.One),
             };
             if (isKept)
             {
@@ -194,7 +190,7 @@ internal static class ComposedLadders
         if (guard is ClampGuard)
         {
             // -0 becomes +0, and no later continuant is -0 then: sgn(0) = +1 although copysign reads the sign bit.
-            level.add_(Zero);
+            level.add_(HeldScalars.Zero);
         }
         else if (range.ScaleExponent > 0)
         {

@@ -91,7 +91,7 @@ public sealed class PoleStatistics : IDisposable
         _count += count;
         ReadBackUnlessLike(minDenominator);
 
-        Replace(ref _pendingGuarded, guarded.alias(), static (x, y) => x.add(y, HeldScalars.WholeOne));
+        Replace(ref _pendingGuarded, guarded.alias(), static (x, y) => x.Plus(y));
         Replace(ref _pendingMin, minDenominator.alias(), static (x, y) => minimum(x, y));
         Replace(ref _pendingMax, maxOutput.alias(), static (x, y) => maximum(x, y));
     }
@@ -112,7 +112,7 @@ public sealed class PoleStatistics : IDisposable
         ReadBackUnlessLike(denominators);
 
         Tensor magnitudes = denominators.abs();
-        Replace(ref _pendingGuarded, magnitudes.lt(epsilon).sum(), static (x, y) => x.add(y, HeldScalars.WholeOne));
+        Replace(ref _pendingGuarded, magnitudes.lt(epsilon).sum(), static (x, y) => x.Plus(y));
         Replace(ref _pendingMin, magnitudes.min().mul_(unscale), static (x, y) => minimum(x, y));
     }
 

@@ -20,7 +20,7 @@ internal sealed unsafe class CudaAdamW
     /// <exception cref="CudaException">It does not compile or load.</exception>
     public CudaAdamW(CudaToolkit toolkit, int device)
     {
-        _module = new CudaModule(toolkit.Driver, toolkit.Compiler, device, "adamw.cu", []);
+        _module = new CudaModule(toolkit.Driver, toolkit.Compiler, device, [], "adamw.cu");
         _update = _module.Kernel("adamw_update");
     }
 
@@ -28,7 +28,6 @@ internal sealed unsafe class CudaAdamW
     /// <exception cref="CudaException">The launch fails.</exception>
     public void Apply(float* parameter, float* gradient, float* mean, float* square, long count, AdamWStep step, nint stream)
     {
-        AdamWConstants constants = step.Constants;
         var arguments = new UpdateArguments
         {
             Parameter = parameter,
@@ -36,15 +35,7 @@ internal sealed unsafe class CudaAdamW
             Mean = mean,
             Square = square,
             Count = count,
-            Beta1 = constants.Beta1,
-            Rest1 = constants.Rest1,
-            Beta2 = constants.Beta2,
-            Rest2 = constants.Rest2,
-            Keep = constants.Keep,
-            Root = constants.Root,
-            Rate = constants.Rate,
-            Epsilon = constants.Epsilon,
-            Scale = constants.Scale,
+            Constants = step.Constants,
             Clears = step.ClearsGradient ? 1 : 0,
         };
         _module.Launch(_update, new CudaGrid(Math.Min(MostBlocks, (count + Threads - 1) / Threads), 1, Threads), stream, arguments);
@@ -83,7 +74,7 @@ internal sealed unsafe class CudaAdamW
     {
         public float* Parameter, Gradient, Mean, Square;
         public long Count;
-        public float Beta1, Rest1, Beta2, Rest2, Keep, Root, Rate, Epsilon, Scale;
+        public AdamWConstants Constants;
         public int Clears;
     }
 }

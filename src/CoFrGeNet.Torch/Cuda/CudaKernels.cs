@@ -58,9 +58,9 @@ internal sealed class CudaKernels(Lazy<CudaToolkit> toolkit, string fallback)
 
     /// <summary>Runs kernels; null: a launch has failed, and they are not tried again.</summary>
     /// <param name="kernels">What <see cref="Get"/> gave.</param>
-    /// <param name="place">Where they run, for the warning.</param>
+    /// <param name="like">A tensor on their device, for the warning.</param>
     /// <param name="run">Launches them.</param>
-    public TResult? Run<TKernels, TResult>(TKernels kernels, object place, Func<TResult> run)
+    public TResult? Run<TKernels, TResult>(TKernels kernels, Tensor like, Func<TResult> run)
         where TKernels : class
         where TResult : class
     {
@@ -77,7 +77,7 @@ internal sealed class CudaKernels(Lazy<CudaToolkit> toolkit, string fallback)
                     _kernels[key] = null;
                 }
 
-                Report($"{error.Message}, on {place}");
+                Report($"{error.Message}, on {like.device}");
             }
 
             return null;

@@ -63,11 +63,11 @@ internal sealed class CudaLadders
 
     /// <summary>f [..., L] of a [..., d, L]; null: there is no kernel.</summary>
     public Tensor? Forward(Tensor a, PoleGuard guard, PoleStatistics? statistics, OutputRange? outputs) =>
-        Projected(a, guard) is { } kernels ? _kernels.Run(kernels, a.device, () => kernels.Forward(a, guard, statistics, outputs, Stream(a))) : null;
+        Projected(a, guard) is { } kernels ? _kernels.Run(kernels, a, () => kernels.Forward(a, guard, statistics, outputs, Stream(a))) : null;
 
     /// <summary>The gradient for a [..., d, L]; null: there is no kernel.</summary>
     public Tensor? Backward(Tensor a, PoleGuard guard, Tensor gradOutput) =>
-        Projected(a, guard) is { } kernels ? _kernels.Run(kernels, a.device, () => kernels.Backward(a, guard, gradOutput, Stream(a))) : null;
+        Projected(a, guard) is { } kernels ? _kernels.Run(kernels, a, () => kernels.Backward(a, guard, gradOutput, Stream(a))) : null;
 
     /// <summary>Whether there are kernels for elementwise ladders on g.</summary>
     public bool CanRunElementwise(Tensor g, int depth, PoleGuard guard) => Elementwise(g, depth, guard) is not null;
@@ -75,7 +75,7 @@ internal sealed class CudaLadders
     /// <summary>y of elementwise ladders; null: there is no kernel.</summary>
     public Tensor? Forward(IReadOnlyList<Tensor> inputs, PoleGuard guard, PoleStatistics? statistics, OutputRange? outputs) =>
         Elementwise(inputs[0], (int)inputs[1].size(0), guard) is { } kernels
-            ? _kernels.Run(kernels, inputs[0].device, () => kernels.Forward(inputs, guard, statistics, outputs, Stream(inputs[0])))
+            ? _kernels.Run(kernels, inputs[0], () => kernels.Forward(inputs, guard, statistics, outputs, Stream(inputs[0])))
             : null;
 
     /// <summary>Fills the gradients of elementwise ladders; false: there is no kernel.</summary>
@@ -86,7 +86,7 @@ internal sealed class CudaLadders
             return false;
         }
 
-        return _kernels.Run(kernels, inputs[0].device, () =>
+        return _kernels.Run(kernels, inputs[0], () =>
         {
             kernels.Backward(inputs, guard, gradY, gradients, Stream(inputs[0]));
             return gradients;

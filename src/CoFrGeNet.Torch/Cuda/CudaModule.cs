@@ -5,6 +5,9 @@ namespace CoFrGeNet.Torch.Cuda;
 /// <summary>One of the sources, compiled for a variant and loaded on its device.</summary>
 internal sealed unsafe class CudaModule
 {
+    /// <summary>What stands in front of kernels for ladders.</summary>
+    internal const string Prelude = "ladder.cu";
+
     private readonly CudaDriver _driver;
     private readonly int _device;
     private readonly nint _module;
@@ -13,14 +16,14 @@ internal sealed unsafe class CudaModule
     /// <param name="driver">The driver.</param>
     /// <param name="compiler">The compiler.</param>
     /// <param name="device">The device's number.</param>
-    /// <param name="source">The file.</param>
     /// <param name="definitions">Macros and their values.</param>
+    /// <param name="files">The source, one file or several in their order; messages name the last.</param>
     /// <exception cref="CudaException">It does not compile or load.</exception>
-    public CudaModule(CudaDriver driver, NvrtcCompiler compiler, int device, string source, IEnumerable<(string Name, int Value)> definitions)
+    public CudaModule(CudaDriver driver, NvrtcCompiler compiler, int device, IEnumerable<(string Name, int Value)> definitions, params string[] files)
     {
         _driver = driver;
         _device = device;
-        byte[] image = compiler.Compile(Source(source), source, definitions, driver.Capability(device));
+        byte[] image = compiler.Compile(Source(files), files[^1], definitions, driver.Capability(device));
         _module = driver.Load(device, image);
     }
 
@@ -31,12 +34,12 @@ internal sealed unsafe class CudaModule
     /// <param name="source">projected.cu or elementwise.cu.</param>
     /// <exception cref="CudaException">It does not compile or load.</exception>
     public CudaModule(CudaDriver driver, NvrtcCompiler compiler, CudaVariant variant, string source)
-        : this(driver, compiler, variant.Device, source, variant.Definitions)
+        : this(driver, compiler, variant.Device, variant.Definitions, Prelude, source)
     {
     }
 
-    /// <summary>A file, those of ladders with ladder.cu in front.</summary>
-    internal static string Source(string name) => name == "adamw.cu" ? Text(name) : Text("ladder.cu") + Text(name);
+    /// <summary>Files as one source.</summary>
+    internal static string Source(params string[] files) => string.Concat(files.Select(Text));
 
     /// <summary>A kernel by its name.</summary>
     /// <exception cref="CudaException">There is none.</exception>

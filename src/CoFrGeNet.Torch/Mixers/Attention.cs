@@ -87,11 +87,11 @@ public sealed class Attention : TokenMixer
         }
 
         long t = query.shape[2], all = key.shape[2];
-        using Scalar end = all.ToScalar(), next = (all + 1).ToScalar(), window = sparse.Window.ToScalar(), stride = sparse.Stride.ToScalar();
-        var j = arange(HeldScalars.Zero, end, ScalarType.Int64, query.device);
+        using var window = sparse.Window.ToScalar();
+        var j = HeldArithmetic.CountUp(all, ScalarType.Int64, query.device);
         var distance = j.narrow(0, all - t, t).unsqueeze(1) - j;
         var near = distance.lt(window);
-        var strided = arange(HeldScalars.WholeOne, next, ScalarType.Int64, query.device).remainder(stride).eq(HeldScalars.Zero);
+        var strided = j.add(HeldScalars.One).Modulo(sparse.Stride).eq(HeldScalars.Zero);
         var mask = distance.ge(HeldScalars.Zero).logical_and(near.logical_or(strided));
         return nn.functional.scaled_dot_product_attention(query, key, value, mask);
     }

@@ -160,7 +160,7 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
         // One ladder a position and ensemble; channels are samples of it: [B, t, d - 1, 2, p] -> [B, p, d - 1, t 2].
         Observer?.Invoke(a.permute(0, 4, 2, 1, 3).flatten(3));
         var z = LadderFunction.Apply(a.flatten(3), _config.Guard, Statistics).view([.. input.shape[..2], 2, p]);
-        return (input * linear).add(Clip(z, offset), HeldScalars.One);
+        return (input * linear).Plus(Clip(z, offset));
     }
 
     // One range a position and ensemble, over all channels: [B, t, 2, p] -> [B p, t, 2] -> back.

@@ -1,5 +1,4 @@
 using CoFrGeNet.Torch.Native;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace CoFrGeNet.Torch;
@@ -24,8 +23,7 @@ internal static class CausalAttention
     {
         long t = query.shape[2], all = key.shape[2];
         // The fused kernel always divides by sqrt(s).
-        using var factor = ((scale ?? 1) * Math.Sqrt(query.shape[3])).ToScalar();
-        var scaled = scale is null ? query : query.mul(factor);
+        var scaled = scale is { } factor ? query.Times(factor * Math.Sqrt(query.shape[3])) : query;
         if (t == all)
         {
             return nn.functional.scaled_dot_product_attention(scaled, key, value, is_casual: t > 1);
@@ -72,8 +70,7 @@ internal static class CausalAttention
         var all = value.shape[2];
         var scores = query.to(ScalarType.Float32).matmul(distances.narrow(1, 0, all).transpose(1, 2));
         // The distance of new token i, at position S - t + i, to token j; those ahead of it are masked below.
-        using var end = all.ToScalar();
-        var position = arange(HeldScalars.Zero, end, ScalarType.Int64, query.device);
+        var position = HeldArithmetic.CountUp(all, ScalarType.Int64, query.device);
         var distance = (position.narrow(0, all - t, t).unsqueeze(1) - position).clamp_min_(HeldScalars.Zero);
         var chosen = scores.gather(3, distance.expand(scores.shape)).masked_fill(CausalMask(t, all, query.device).logical_not(), HeldScalars.NegativeInfinity);
         return chosen.softmax(-1).to(value.dtype).matmul(value);

@@ -35,6 +35,6 @@ public sealed class Rotary
         var type = x.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
         Tensor cos = angles.cos().to(type), sin = angles.sin().to(type);
         Tensor first = x.narrow(-1, 0, half).to(type), second = x.narrow(-1, half, half).to(type);
-        return cat([(first * cos) - (second * sin), (second * cos).add(first * sin, HeldScalars.One)], -1).to(x.dtype).MoveToOuterDisposeScope();
+        return cat([(first * cos) - (second * sin), (second * cos).Plus(first * sin)], -1).to(x.dtype).MoveToOuterDisposeScope();
     }
 }

@@ -68,8 +68,8 @@ public sealed class Block : nn.Module<Tensor, Tensor>
     public Tensor forward(Tensor x, MixerCache? cache)
     {
         using var scope = NewDisposeScope();
-        x = x.add(_mixer.forward(_mixerNorm.forward(x), cache), HeldScalars.One);
-        x = x.add(_feedForward.forward(_feedForwardNorm.forward(x)), HeldScalars.One);
+        x = x.Plus(_mixer.forward(_mixerNorm.forward(x), cache));
+        x = x.Plus(_feedForward.forward(_feedForwardNorm.forward(x)));
         return x.MoveToOuterDisposeScope();
     }
 

@@ -39,12 +39,12 @@ internal sealed class EmbeddingNode : GraphNode<EmbeddingNode, Tensor>
         using var existing = state.grad;
         if (existing is not null)
         {
-            existing.index_add_(0, saved[0], gradient, HeldScalars.WholeOne);
+            existing.index_add_(0, saved[0], gradient, HeldScalars.One);
             return [null];
         }
 
         var fresh = zeros_like(state, requires_grad: false);
-        fresh.index_add_(0, saved[0], gradient, HeldScalars.WholeOne);
+        fresh.index_add_(0, saved[0], gradient, HeldScalars.One);
         return [fresh];
     }
 }

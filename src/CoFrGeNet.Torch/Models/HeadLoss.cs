@@ -199,8 +199,7 @@ internal sealed class HeadLoss : IDisposable
         {
             state._isLent = false;
             var factor = gradient.item<float>();
-            using var scalar = factor.ToScalar();
-            return factor == 1 ? saved : [.. saved.Select(tensor => tensor.mul(scalar))];
+            return factor == 1 ? saved : [.. saved.Select(tensor => tensor.Times(factor))];
         }
     }
 }

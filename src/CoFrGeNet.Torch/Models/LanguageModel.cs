@@ -124,7 +124,7 @@ public sealed class LanguageModel : nn.Module<Tensor, Tensor>
         var x = EmbeddingNode.Rows(_tokenEmbedding, tokens.flatten()).view(tokens.shape[0], length, Config.Width);
         if (_positionEmbedding is not null)
         {
-            x = x.add(_positionEmbedding.narrow(0, offset, length), HeldScalars.One);
+            x = x.Plus(_positionEmbedding.narrow(0, offset, length));
         }
 
         var layer = 0;

@@ -50,5 +50,5 @@ internal sealed class CompactWeight : GraphNode<CompactWeight, Tensor>
         return [null];
     }
 
-    private static bool IsPlain(Tensor tensor) => tensor.device_type == DeviceType.CPU && tensor.dtype == ScalarType.Float32 && tensor.is_contiguous();
+    private static bool IsPlain(Tensor tensor) => tensor.device_type == DeviceType.CPU && TensorMemory.IsPlain(tensor);
 }

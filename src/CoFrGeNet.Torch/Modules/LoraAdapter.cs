@@ -46,7 +46,7 @@ public sealed class LoraAdapter : nn.Module<Tensor, Tensor>
     internal Tensor AddTo(Tensor y, Tensor x)
     {
         using var scope = NewDisposeScope();
-        return y.add(forward(x).to(y.dtype), HeldScalars.One).MoveToOuterDisposeScope();
+        return y.Plus(forward(x).to(y.dtype)).MoveToOuterDisposeScope();
     }
 
     /// <summary>Adds (alpha / r) B A to W for good.</summary>

@@ -8,5 +8,5 @@ internal static class SumInPlace
     /// <summary>y + x, in y's memory where no type is lost.</summary>
     /// <param name="y">Any shape; no backward pass needs its value.</param>
     /// <param name="x">Of the same shape.</param>
-    public static Tensor Of(Tensor y, Tensor x) => y.dtype == x.dtype ? y.add_(x, HeldScalars.One) : y.add(x, HeldScalars.One);
+    public static Tensor Of(Tensor y, Tensor x) => y.dtype == x.dtype ? y.add_(x, HeldScalars.One) : y.Plus(x);
 }

@@ -7,7 +7,7 @@ namespace CoFrGeNet.Torch.Native;
 internal static class HeldArithmetic
 {
     /// <summary>x + y.</summary>
-    public static Tensor Plus(this Tensor x, Tensor y) => x.add(y, HeldScalars.WholeOne);
+    public static Tensor Plus(this Tensor x, Tensor y) => x.add(y, HeldScalars.One);
 
     /// <summary>x + value.</summary>
     public static Tensor Plus(this Tensor x, double value)

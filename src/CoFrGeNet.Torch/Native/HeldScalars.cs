@@ -8,11 +8,8 @@ namespace CoFrGeNet.Torch.Native;
 /// </summary>
 internal static class HeldScalars
 {
-    /// <summary>1, the factor of a sum's second term.</summary>
-    public static readonly Scalar One = 1.0.ToScalar();
-
-    /// <summary>1, for tensors of whole numbers.</summary>
-    public static readonly Scalar WholeOne = 1L.ToScalar();
+    /// <summary>1, the factor of a sum's second term. Whole, since tensors of whole numbers take no other.</summary>
+    public static readonly Scalar One = 1L.ToScalar();
 
     /// <summary>-1.</summary>
     public static readonly Scalar MinusOne = (-1.0).ToScalar();

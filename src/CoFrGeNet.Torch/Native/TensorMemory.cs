@@ -49,6 +49,9 @@ public static unsafe partial class TensorMemory
     /// <summary>Whether a tensor lies on a device. By name: TorchSharp makes a new <see cref="Device"/> each time that it is asked, and compares references.</summary>
     internal static bool IsOn(Tensor tensor, Device device) => tensor.device.ToString() == device.ToString();
 
+    /// <summary>Whether a tensor is float32 and its elements lie one after the other, on whatever device.</summary>
+    internal static bool IsPlain(Tensor tensor) => tensor.dtype == ScalarType.Float32 && tensor.is_contiguous();
+
     /// <summary>The type of a tensor's elements, float32 or bfloat16.</summary>
     internal static ElementType ElementTypeOf(Tensor tensor) => tensor.dtype == ScalarType.BFloat16 ? ElementType.BFloat16 : ElementType.Float32;
 

@@ -30,9 +30,8 @@ public static unsafe class AdamWUpdate
             return;
         }
 
-        bool isPlain = IsPlain(parameter) && IsPlain(gradient) && IsPlain(mean) && IsPlain(square);
-        bool isOnCpu = parameter.device_type == DeviceType.CPU;
-        if (isPlain && isOnCpu && Emulation is null)
+        bool isPlain = TensorMemory.IsPlain(parameter) && TensorMemory.IsPlain(gradient) && TensorMemory.IsPlain(mean) && TensorMemory.IsPlain(square);
+        if (isPlain && parameter.device_type == DeviceType.CPU && Emulation is null)
         {
             AdamWKernel.Apply(
                 TensorMemory.Pointer<float>(parameter), TensorMemory.Pointer<float>(gradient), TensorMemory.Pointer<float>(mean), TensorMemory.Pointer<float>(square),
@@ -58,15 +57,14 @@ public static unsafe class AdamWUpdate
             return false;
         }
 
-        var device = parameter.device;
         int number = Math.Max(0, parameter.device_index);
         nint stream = Emulation is null ? TorchStream.Current(number) : 0;
-        if (kernels.Get(number, toolkit => new CudaAdamW(toolkit, number), made => made.Check(device, stream)) is not { } kernel)
+        if (kernels.Get(number, toolkit => new CudaAdamW(toolkit, number), made => made.Check(parameter.device, stream)) is not { } kernel)
         {
             return false;
         }
 
-        return kernels.Run(kernel, device, () =>
+        return kernels.Run(kernel, parameter, () =>
         {
             kernel.Apply(
                 (float*)TensorMemory.Address(parameter), (float*)TensorMemory.Address(gradient), (float*)TensorMemory.Address(mean), (float*)TensorMemory.Address(square),
@@ -80,9 +78,7 @@ public static unsafe class AdamWUpdate
     {
         using var scope = NewDisposeScope();
         using Scalar scale = step.GradientScale.ToScalar(), beta1 = step.Beta1.ToScalar(), rest1 = (1 - step.Beta1).ToScalar(), beta2 = step.Beta2.ToScalar();
-        using Scalar rest2 = (1 - step.Beta2).ToScalar(), keep = (1 - (step.LearningRate * step.WeightDecay)).ToScalar();
-        using Scalar root = Math.Sqrt(1 - Math.Pow(step.Beta2, step.Steps)).ToScalar(), epsilon = step.Epsilon.ToScalar();
-        using Scalar rate = (-step.LearningRate / (1 - Math.Pow(step.Beta1, step.Steps))).ToScalar();
+        using Scalar rest2 = (1 - step.Beta2).ToScalar(), keep = step.Keep.ToScalar(), root = step.Root.ToScalar(), epsilon = step.Epsilon.ToScalar(), rate = step.Rate.ToScalar();
         var scaled = step.GradientScale == 1 ? gradient : gradient.mul(scale);
         mean.mul_(beta1).add_(scaled, alpha: rest1);
         square.mul_(beta2).addcmul_(scaled, scaled, value: rest2);
@@ -99,6 +95,4 @@ public static unsafe class AdamWUpdate
             gradient.zero_();
         }
     }
-
-    private static bool IsPlain(Tensor tensor) => tensor.dtype == ScalarType.Float32 && tensor.is_contiguous();
 }

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.InteropServices;
 using CoFrGeNet.Simd;
 
 namespace CoFrGeNet.Kernels;
@@ -18,22 +19,31 @@ public readonly record struct AdamWStep(double LearningRate, double Beta1, doubl
     /// <summary>Whether gradients are set to 0 once they are read: clearing without a pass of its own.</summary>
     public bool ClearsGradient { get; init; }
 
+    /// <summary>Share of the parameter that decay leaves.</summary>
+    internal double Keep => 1 - (LearningRate * WeightDecay);
+
+    /// <summary>What the second moment's root is divided by: the bias of its beginning at 0.</summary>
+    internal double Root => Math.Sqrt(1 - Math.Pow(Beta2, Steps));
+
+    /// <summary>The learning rate, negative, by the bias of the first moment.</summary>
+    internal double Rate => -LearningRate / (1 - Math.Pow(Beta1, Steps));
+
     /// <summary>The numbers that elements are computed with.</summary>
     internal AdamWConstants Constants => new(
-        (float)Beta1, (float)(1 - Beta1), (float)Beta2, (float)(1 - Beta2), (float)(1 - (LearningRate * WeightDecay)), (float)Math.Sqrt(1 - Math.Pow(Beta2, Steps)),
-        (float)(-LearningRate / (1 - Math.Pow(Beta1, Steps))), (float)Epsilon, (float)GradientScale);
+        (float)Beta1, (float)(1 - Beta1), (float)Beta2, (float)(1 - Beta2), (float)Keep, (float)Root, (float)Rate, (float)Epsilon, (float)GradientScale);
 }
 
-/// <summary>An <see cref="AdamWStep"/> in float32, as kernels take it.</summary>
+/// <summary>An <see cref="AdamWStep"/> in float32, as kernels take it; adamw.cu has the same members in the same order.</summary>
 /// <param name="Beta1">Share of the first moment that stays.</param>
 /// <param name="Rest1">1 - Beta1.</param>
 /// <param name="Beta2">Share of the second moment that stays.</param>
 /// <param name="Rest2">1 - Beta2.</param>
-/// <param name="Keep">Share of the parameter that decay leaves.</param>
-/// <param name="Root">What the second moment's root is divided by: the bias of its beginning at 0.</param>
-/// <param name="Rate">The learning rate, negative, by the bias of the first moment.</param>
+/// <param name="Keep">As the step's.</param>
+/// <param name="Root">As the step's.</param>
+/// <param name="Rate">As the step's.</param>
 /// <param name="Epsilon">Added to the root.</param>
 /// <param name="Scale">On gradients.</param>
+[StructLayout(LayoutKind.Sequential)]
 internal readonly record struct AdamWConstants(float Beta1, float Rest1, float Beta2, float Rest2, float Keep, float Root, float Rate, float Epsilon, float Scale);
 
 /// <summary>
