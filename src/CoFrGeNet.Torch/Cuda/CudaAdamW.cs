@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using CoFrGeNet.Kernels;
 using CoFrGeNet.Torch.Native;
@@ -5,43 +6,77 @@ using static TorchSharp.torch;
 
 namespace CoFrGeNet.Torch.Cuda;
 
-/// <summary>The kernel of adamw.cu: <see cref="AdamWKernel"/> on a CUDA device.</summary>
+/// <summary>The kernels of adamw.cu: <see cref="AdamWKernel"/> on a CUDA device, several parameters a launch, and the squares of gradients.</summary>
 internal sealed unsafe class CudaAdamW
 {
+    // ENTRIES of adamw.cu.
+    private const int Entries = 32;
+
     private const int Threads = 256;
 
-    // More blocks than any device runs at once; each goes on where the last one ends.
-    private const int MostBlocks = 4096;
+    // About as many as a large device runs at once; each goes on where the last one ends.
+    private const int MostBlocks = 1024;
+
+    // Each thread's sum is written, so fewer of them.
+    private const int SquareBlocks = 64;
 
     private readonly CudaModule _module;
     private readonly nint _update;
+    private readonly nint _squares;
 
-    /// <summary>Compiles and loads the kernel.</summary>
-    /// <exception cref="CudaException">It does not compile or load.</exception>
+    /// <summary>Compiles and loads the kernels.</summary>
+    /// <exception cref="CudaException">They do not compile or load.</exception>
     public CudaAdamW(CudaToolkit toolkit, int device)
     {
         _module = new CudaModule(toolkit.Driver, toolkit.Compiler, device, [], "adamw.cu");
         _update = _module.Kernel("adamw_update");
+        _squares = _module.Kernel("gradient_squares");
     }
 
-    /// <summary>Updates n elements; like <see cref="AdamWKernel.Apply"/>. All addresses are the device's, and n is 1 or more.</summary>
-    /// <exception cref="CudaException">The launch fails.</exception>
-    public void Apply(float* parameter, float* gradient, float* mean, float* square, long count, AdamWStep step, nint stream)
+    /// <summary>Updates parameters; like <see cref="AdamWKernel.Apply"/> one by one.</summary>
+    /// <param name="targets">Plain tensors on the device, of one element or more each.</param>
+    /// <param name="stream">The stream to run in.</param>
+    /// <exception cref="CudaException">A launch fails.</exception>
+    public void Apply(IEnumerable<AdamWTarget> targets, nint stream) => Apply([.. targets.Select(Of)], stream);
+
+    /// <summary>Updates parameters of one element or more each.</summary>
+    /// <exception cref="CudaException">A launch fails.</exception>
+    public void Apply(Update[] updates, nint stream)
     {
-        var arguments = new UpdateArguments
+        // Those of one launch have as many blocks each: like sizes together.
+        foreach (Update[] part in updates.OrderByDescending(update => update.Count).Chunk(Entries))
         {
-            Parameter = parameter,
-            Gradient = gradient,
-            Mean = mean,
-            Square = square,
-            Count = count,
-            Constants = step.Constants,
-            Clears = step.ClearsGradient ? 1 : 0,
-        };
-        _module.Launch(_update, new CudaGrid(Math.Min(MostBlocks, (count + Threads - 1) / Threads), 1, Threads), stream, arguments);
+            var arguments = default(Updates);
+            part.CopyTo(arguments);
+            _module.Launch(_update, new CudaGrid(Math.Min(MostBlocks, (part[0].Count + Threads - 1) / Threads), part.Length, Threads), stream, arguments);
+        }
     }
 
-    /// <summary>Runs the kernel over a small input and compares it with the CPU's, bit by bit.</summary>
+    /// <summary>The sum of squares of each gradient: float64 [n], on the device.</summary>
+    /// <param name="gradients">n plain tensors on the device.</param>
+    /// <param name="stream">The stream to run in.</param>
+    /// <exception cref="CudaException">A launch fails.</exception>
+    public Tensor Squares(IReadOnlyList<Tensor> gradients, nint stream)
+    {
+        using Tensor sums = empty([gradients.Count, SquareBlocks * Threads], dtype: ScalarType.Float64, device: gradients[0].device);
+        double* first = (double*)TensorMemory.Address(sums);
+        foreach (Tensor[] part in gradients.Chunk(Entries))
+        {
+            var arguments = new Squared { Sums = first };
+            for (int i = 0; i < part.Length; i++)
+            {
+                arguments.Gradients[i] = (nint)TensorMemory.Address(part[i]);
+                arguments.Counts[i] = part[i].numel();
+            }
+
+            _module.Launch(_squares, new CudaGrid(SquareBlocks, part.Length, Threads), stream, arguments);
+            first += part.Length * SquareBlocks * Threads;
+        }
+
+        return sums.sum(1);
+    }
+
+    /// <summary>Runs the kernels over small inputs and compares them with the CPU's, the update bit by bit.</summary>
     /// <param name="device">The device.</param>
     /// <param name="stream">The stream to run in.</param>
     /// <exception cref="CudaException">A result differs.</exception>
@@ -50,31 +85,76 @@ internal sealed unsafe class CudaAdamW
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
 
-        // More than a block and less than two.
-        const int count = 300;
-        var step = new AdamWStep(0.01, 0.9, 0.95, 1e-8, 0.1, 3) { GradientScale = 0.7, ClearsGradient = true };
-        Tensor[] here = [.. Enumerable.Range(1, 4).Select(i => HeldArithmetic.CountUp(count, ScalarType.Float32).Times(0.37 * i).sin_())];
-        here[3].abs_();
-        Tensor[] there = [.. here.Select(tensor => tensor.to(device, copy: true))];
-        nint[] cpu = [.. here.Select(tensor => (nint)TensorMemory.Address(tensor))], other = [.. there.Select(tensor => (nint)TensorMemory.Address(tensor))];
-        AdamWKernel.Apply((float*)cpu[0], (float*)cpu[1], (float*)cpu[2], (float*)cpu[3], count, step, 1);
-        Apply((float*)other[0], (float*)other[1], (float*)other[2], (float*)other[3], count, step, stream);
-        foreach ((Tensor expected, Tensor actual) in here.Zip(there))
+        // A launch and a part of one; a part of a block, and more than one.
+        long[] counts = [.. Enumerable.Range(1, Entries + 2).Select(i => i * 19L)];
+        AdamWTarget[] here = [.. counts.Select((count, i) => Sample(count, new AdamWStep(0.01, 0.9, 0.95, 1e-8, 0.1, i + 1) { GradientScale = 0.7, ClearsGradient = i % 2 == 0 }))];
+        AdamWTarget[] there = [.. here.Select(target => target.On(device))];
+        Tensor squares = Squares([.. there.Select(target => target.Gradient)], stream).cpu();
+        Tensor expectedSquares = stack([.. here.Select(target => target.Gradient.to_type(ScalarType.Float64).square().sum())]);
+        Apply(there, stream);
+        foreach ((AdamWTarget expected, AdamWTarget actual) in here.Zip(there))
         {
-            if (!expected.equal(actual.cpu()).all().item<bool>())
+            AdamWKernel.Apply(
+                Floats(expected.Parameter), Floats(expected.Gradient), Floats(expected.Mean), Floats(expected.Square), expected.Parameter.numel(), expected.Step, 1);
+            foreach ((Tensor one, Tensor other) in expected.Tensors.Zip(actual.Tensors))
             {
-                throw new CudaException("the compiled AdamW kernel computes something else than the CPU's");
+                if (!one.equal(other.cpu()).all().item<bool>())
+                {
+                    throw new CudaException("the compiled AdamW kernel computes something else than the CPU's");
+                }
             }
         }
+
+        CudaSelfCheck.Require(expectedSquares, squares, "squares of gradients");
     }
 
-    // The structure of adamw.cu, member by member.
+    private static AdamWTarget Sample(long count, AdamWStep step)
+    {
+        Tensor Numbers(int i) => HeldArithmetic.CountUp(count, ScalarType.Float32).Times(0.37 * i).sin_();
+        return new AdamWTarget(Numbers(1), Numbers(2), Numbers(3), Numbers(4).abs_(), step);
+    }
+
+    private static Update Of(AdamWTarget target) => new()
+    {
+        Parameter = Floats(target.Parameter),
+        Gradient = Floats(target.Gradient),
+        Mean = Floats(target.Mean),
+        Square = Floats(target.Square),
+        Count = target.Parameter.numel(),
+        Constants = target.Step.Constants,
+        Clears = target.Step.ClearsGradient ? 1 : 0,
+    };
+
+    private static float* Floats(Tensor tensor) => (float*)TensorMemory.Address(tensor);
+
+    // The structures of adamw.cu, member by member.
+
+    /// <summary>A parameter by its addresses on the device.</summary>
     [StructLayout(LayoutKind.Sequential)]
-    private struct UpdateArguments
+    internal struct Update
     {
         public float* Parameter, Gradient, Mean, Square;
         public long Count;
         public AdamWConstants Constants;
         public int Clears;
+    }
+
+    [InlineArray(Entries)]
+    private struct Updates
+    {
+        private Update _first;
+    }
+
+    [InlineArray(Entries)]
+    private struct Numbers
+    {
+        private long _first;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    private struct Squared
+    {
+        public Numbers Gradients, Counts;
+        public double* Sums;
     }
 }

@@ -95,7 +95,8 @@ internal static class CudaSelfCheck
 
     private static double[] Counts(PoleStatistics statistics) => [statistics.Count, statistics.Guarded];
 
-    private static void Require(Tensor expected, Tensor actual, string what, double? tolerance = null)
+    /// <summary>Throws where two results differ by more than rounding.</summary>
+    internal static void Require(Tensor expected, Tensor actual, string what, double? tolerance = null)
     {
         // float32 rounds at 6e-8, a ladder of 16 levels and a sum of 67 rows by some hundreds of that; bfloat16 at 4e-3, by one place where float32 differs.
         tolerance ??= expected.dtype == ScalarType.BFloat16 ? 1e-2 : 1e-4;

@@ -1,5 +1,6 @@
 using CoFrGeNet.Configuration;
 using CoFrGeNet.Kernels;
+using CoFrGeNet.Torch.Cuda;
 using CoFrGeNet.Torch.Native;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -7,11 +8,14 @@ using static TorchSharp.torch;
 namespace CoFrGeNet.Torch;
 
 /// <summary>
-/// The gated input x (.) s(g) as one differentiable operation. On the CPU it is <see cref="GateKernel"/>, which keeps only x and g for the
+/// The gated input x (.) s(g) as one differentiable operation by <see cref="GateKernel"/> or its like on a CUDA device, which keeps only x and g for the
 /// backward pass; elsewhere it is composed of tensor operations.
 /// </summary>
 internal static unsafe class GateFunction
 {
+    /// <summary>The kernels for CUDA devices.</summary>
+    internal static CudaOperation Kernels { get; } = new("Gates are composed of tensor operations instead of CUDA kernels");
+
     /// <summary>x (.) s(g).</summary>
     /// <param name="x">[.., p].</param>
     /// <param name="gate">g, [.., p], in the type of the product that made it.</param>
@@ -19,29 +23,45 @@ internal static unsafe class GateFunction
     /// <returns>[.., p], in the wider type of the two.</returns>
     public static Tensor Apply(Tensor x, Tensor gate, GateKind kind)
     {
-        if (!CanRun(x, gate))
-        {
-            using var scope = NewDisposeScope();
-            return (x * (kind == GateKind.Sigmoid ? gate.sigmoid() : nn.functional.silu(gate))).MoveToOuterDisposeScope();
-        }
-
         GateNode.ReleaseReturned();
-        Tensor y;
-        using (no_grad())
+        if ((CanRun(x, gate) ? Forward(x, gate, kind) : null) is { } y)
         {
-            y = empty_like(x, requires_grad: false);
-            GateKernel.Forward(
-                kind, TensorMemory.Pointer<float>(x), TensorMemory.Pointer(gate), TensorMemory.ElementTypeOf(gate), TensorMemory.Pointer<float>(y), x.numel(), get_num_threads());
+            return is_grad_enabled() && (x.requires_grad || gate.requires_grad) ? GateNode.Attach(x, gate, kind, y) : y;
         }
 
-        return is_grad_enabled() && (x.requires_grad || gate.requires_grad) ? GateNode.Attach(x, gate, kind, y) : y;
+        using var scope = NewDisposeScope();
+        return (x * (kind == GateKind.Sigmoid ? gate.sigmoid() : nn.functional.silu(gate))).MoveToOuterDisposeScope();
     }
 
     private static bool CanRun(Tensor x, Tensor gate) =>
         LadderFunction.Backend == LadderBackend.Fused
-        && x.device_type == DeviceType.CPU && gate.device_type == DeviceType.CPU
         && x.dtype == ScalarType.Float32 && gate.dtype is ScalarType.Float32 or ScalarType.BFloat16
-        && x.is_contiguous() && gate.is_contiguous() && x.shape.SequenceEqual(gate.shape);
+        && x.is_contiguous() && gate.is_contiguous() && x.shape.SequenceEqual(gate.shape)
+        && (Kernels.Serves(x) || (x.device_type == DeviceType.CPU && gate.device_type == DeviceType.CPU));
+
+    private static CudaGate? OnDevice(Tensor gate) => Kernels.Find(
+        gate, TensorMemory.ElementTypeOf(gate), (toolkit, device) => new CudaGate(toolkit, device, TensorMemory.ElementTypeOf(gate)), (made, stream) => made.Check(gate, stream));
+
+    // Null: there are no kernels.
+    private static Tensor? Forward(Tensor x, Tensor gate, GateKind kind)
+    {
+        using var quiet = no_grad();
+        if (Kernels.Serves(x))
+        {
+            if (OnDevice(gate) is not { } kernels)
+            {
+                return null;
+            }
+
+            Tensor there = empty_like(x, requires_grad: false);
+            return Kernels.TryRun(kernels, x, (made, stream) => made.Forward(kind, x, gate, there, stream)) ? there : null;
+        }
+
+        Tensor y = empty_like(x, requires_grad: false);
+        GateKernel.Forward(
+            kind, TensorMemory.Pointer<float>(x), TensorMemory.Pointer(gate), TensorMemory.ElementTypeOf(gate), TensorMemory.Pointer<float>(y), x.numel(), get_num_threads());
+        return y;
+    }
 
     private sealed class GateNode : GraphNode<GateNode, GateKind>
     {
@@ -54,6 +74,15 @@ internal static unsafe class GateFunction
             using var scope = NewDisposeScope();
             Tensor x = saved[0], gate = saved[1], upstream = gradient.to_type(ScalarType.Float32).contiguous();
             Tensor gradX = empty_like(x, requires_grad: false), gradGate = empty_like(gate, requires_grad: false);
+            if (Kernels.Serves(x))
+            {
+                // Between the forward pass, which went well, and this one there is no way back.
+                _ = OnDevice(gate) is { } kernels && Kernels.TryRun(kernels, x, (made, stream) => made.Backward(state, x, gate, upstream, gradX, gradGate, stream))
+                    ? true
+                    : throw new CudaException("the gate's backward kernel could not be launched after the forward one was");
+                return [gradX.DetachFromDisposeScope(), gradGate.DetachFromDisposeScope()];
+            }
+
             GateKernel.Backward(
                 state, TensorMemory.Pointer<float>(x), TensorMemory.Pointer(gate), TensorMemory.ElementTypeOf(gate), TensorMemory.Pointer<float>(upstream),
                 TensorMemory.Pointer<float>(gradX), TensorMemory.Pointer(gradGate), x.numel(), get_num_threads());

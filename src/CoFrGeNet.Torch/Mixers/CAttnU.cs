@@ -106,6 +106,11 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
         using var scope = NewDisposeScope();
         long offset = cache?.Length ?? 0, t = x.shape[1], all = offset + t;
         var mapped = _inputs is null ? x.unsqueeze(2) : _inputs.forward(x).view([.. x.shape[..^1], _config.InputMaps, -1]);
+        if (cache is null && OnDevice(mapped) is { } product)
+        {
+            return product.MoveToOuterDisposeScope();
+        }
+
         var wide = mapped.dtype == ScalarType.Float64 ? mapped : mapped.to(ScalarType.Float32);
         var y = Ensembles(wide, offset).to(ComputeType ?? wide.dtype);
         Tensor first = y.select(-2, 0), second = y.select(-2, 1);
@@ -122,25 +127,60 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
         return mixed.MoveToOuterDisposeScope();
     }
 
+    // The same by kernels of a CUDA device; null: there are none, or something is asked for that they do not do.
+    private Tensor? OnDevice(Tensor mapped)
+    {
+        var type = ComputeType ?? ScalarType.Float32;
+        if (Observer is not null || (ActiveLevels ?? _levels.Count) != _levels.Count
+            || (_range is not null && (_range.CountClipped || (!_range.training && is_grad_enabled() && (mapped.requires_grad || _linear.requires_grad))))
+            || UnivariateFunction.Find(mapped, _config.Depth, _config.Guard, _config.Heads, type) is not { } function)
+        {
+            return null;
+        }
+
+        var t = mapped.shape[1];
+        Tensor[] levels = [_linear, .. _levels];
+        var weights = stack([.. levels.Select(level => level.narrow(1, 0, t))]);
+        if (function.Ensembles(mapped, weights, type, Statistics, _range) is not { } y)
+        {
+            return null;
+        }
+
+        var rows = _triangles is null ? DistanceRows(_distances!, t, 0, t, type) : stack([.. Triangles(_triangles, t, 0, t, type)]);
+        return function.Join(bmm(rows, y.flatten(0, 1).flatten(2)).view(y.shape));
+    }
+
     // y_1, y_2 [B, S, p] -> (U_1 y_1) (.) (U_2 y_2) of the last t tokens.
     private static Tensor MixTriangles(Tensor triangles, Tensor first, Tensor second, long offset, long t)
     {
-        var all = first.shape[1];
+        var rows = Triangles(triangles, first.shape[1], offset, t, first.dtype);
+        return matmul(rows[0], first) * matmul(rows[1], second);
+    }
+
+    // U_1 and U_2 of the last t tokens, [t, S] each.
+    private static Tensor[] Triangles(Tensor triangles, long all, long offset, long t, ScalarType type)
+    {
         var lower = triangles.narrow(0, offset, t).narrow(1, 0, all).tril(offset);
         var upper = triangles.narrow(0, 0, all).narrow(1, offset + 1, t).t().tril(offset);
-        return matmul(lower.to(first.dtype), first) * matmul(upper.to(first.dtype), second);
+        return [lower.to(type), upper.to(type)];
     }
 
     // y [B, S, 2, p] -> (U_1 y_1) (.) (U_2 y_2) of the last t tokens, head by head, as one batch of 2 h products.
     private static Tensor MixDistances(Tensor distances, Tensor y, long offset, long t)
     {
         long batch = y.shape[0], all = y.shape[1], width = y.shape[3], heads = distances.shape[1];
-        // u_(S-1) .. u_0 and zeros: row i of U is the window that begins S - 1 - i numbers in.
-        var backwards = distances.narrow(2, 0, all).to(y.dtype).flip(2);
-        var rows = nn.functional.pad(backwards, [0, all - 1]).unfold(2, all, 1).flip(2).narrow(2, offset, t).flatten(0, 1);
+        var rows = DistanceRows(distances, all, offset, t, y.dtype);
         var values = y.view(batch, all, 2, heads, -1).permute(2, 3, 1, 0, 4).reshape(2 * heads, all, -1);
         var sums = bmm(rows, values).view(2, heads, t, batch, -1);
         return (sums.select(0, 0) * sums.select(0, 1)).permute(2, 1, 0, 3).reshape(batch, t, width);
+    }
+
+    // U_1 and U_2 of the last t tokens, head by head: [2 h, t, S].
+    private static Tensor DistanceRows(Tensor distances, long all, long offset, long t, ScalarType type)
+    {
+        // u_(S-1) .. u_0 and zeros: row i of U is the window that begins S - 1 - i numbers in.
+        var backwards = distances.narrow(2, 0, all).to(type).flip(2);
+        return nn.functional.pad(backwards, [0, all - 1]).unfold(2, all, 1).flip(2).narrow(2, offset, t).flatten(0, 1);
     }
 
     // The input of both ensembles, or one of each: [B, t, 1 or 2, p] -> y [B, t, 2, p].

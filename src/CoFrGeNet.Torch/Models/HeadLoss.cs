@@ -1,11 +1,12 @@
 using CoFrGeNet.Kernels;
+using CoFrGeNet.Torch.Cuda;
 using CoFrGeNet.Torch.Native;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace CoFrGeNet.Torch;
 
-// Dimensions: N rows (batch x tokens), p width, V vocabulary, n rows of a chunk.
+// Dimensions: N rows (batch x tokens), p width, V vocabulary, W columns of logits in memory, V or more, n rows of a chunk.
 
 /// <summary>
 /// Mean cross entropy of a linear head without the logits of all rows at once: chunk by chunk the logits are computed, turned into their
@@ -18,11 +19,20 @@ internal sealed class HeadLoss : IDisposable
     // Big enough for the products to run at full speed, small beside the model.
     private const long ChunkBytes = 104 << 20;
 
+    // The same for a device, whose products need more to run at full speed.
+    private const long DeviceChunkBytes = 512 << 20;
+
+    // Tensor cores multiply rows that begin anywhere, as those of GPT-2's 50,257 columns do, several times slower.
+    private const long DeviceColumns = 64;
+
     private Tensor? _logits;
     private Tensor? _weightGradient;
 
     // Whether the kept gradient belongs to a graph that has not been run backward yet.
     private bool _isLent;
+
+    /// <summary>The kernels for logits on CUDA devices.</summary>
+    internal static CudaOperation Kernels { get; } = new("Cross entropy is composed of tensor operations instead of CUDA kernels");
 
     /// <summary>Mean of -log softmax(hidden weight^T)[target] over all rows.</summary>
     /// <param name="hidden">[N, p].</param>
@@ -54,7 +64,8 @@ internal sealed class HeadLoss : IDisposable
     /// <param name="type">The type of the products.</param>
     public void Reserve(long rows, Tensor weight, ScalarType type)
     {
-        Take(ref _logits, [ChunkRows(rows, weight.shape[0], type), weight.shape[0]], type, weight.device);
+        var columns = Columns(weight, type);
+        Take(ref _logits, [ChunkRows(rows, columns, weight, type), columns], type, weight.device);
         if (is_grad_enabled() && weight.requires_grad && !_isLent)
         {
             Take(ref _weightGradient, weight.shape, weight.dtype, weight.device);
@@ -72,14 +83,14 @@ internal sealed class HeadLoss : IDisposable
     private (Tensor Loss, Tensor? HiddenGradient, Tensor? WeightGradient) Compute(
         Tensor hidden, Tensor weight, Tensor targets, ScalarType type, bool isTraining)
     {
-        long rows = hidden.shape[0], vocabulary = weight.shape[0];
-        var product = weight.to(type);
+        long rows = hidden.shape[0], vocabulary = weight.shape[0], columns = Columns(weight, type);
+        var product = columns == vocabulary ? weight.to(type) : nn.functional.pad(weight.to(type), [0, 0, 0, columns - vocabulary]);
         var input = hidden.to(type);
         var hiddenGradient = isTraining ? empty_like(hidden) : null;
         var weightGradient = isTraining ? TakeWeightGradient(weight) : null;
         var losses = zeros(rows, dtype: ScalarType.Float64, device: hidden.device);
-        var chunk = ChunkRows(rows, vocabulary, type);
-        var block = Take(ref _logits, [chunk, vocabulary], type, hidden.device);
+        var chunk = ChunkRows(rows, columns, weight, type);
+        var block = Take(ref _logits, [chunk, columns], type, hidden.device);
         for (long first = 0; first < rows; first += chunk)
         {
             using var inner = NewDisposeScope();
@@ -87,7 +98,7 @@ internal sealed class HeadLoss : IDisposable
             var part = input.narrow(0, first, length);
             var logits = block.narrow(0, 0, length).addmm_(part, product.t(), beta: 0, alpha: 1);
             // In place: from here on the gradient of the logits.
-            Differentiate(logits, targets.narrow(0, first, length), losses.narrow(0, first, length), isTraining ? 1.0 / rows : null);
+            Differentiate(logits, vocabulary, targets.narrow(0, first, length), losses.narrow(0, first, length), isTraining ? 1.0 / rows : null);
             if (!isTraining)
             {
                 continue;
@@ -100,11 +111,11 @@ internal sealed class HeadLoss : IDisposable
             }
             else if (first == 0)
             {
-                weightGradient!.copy_(matmul(logits.t(), part));
+                weightGradient!.copy_(matmul(logits.t(), part).narrow(0, 0, vocabulary));
             }
             else
             {
-                weightGradient!.add_(matmul(logits.t(), part), HeldScalars.One);
+                weightGradient!.add_(matmul(logits.t(), part).narrow(0, 0, vocabulary), HeldScalars.One);
             }
         }
 
@@ -112,12 +123,17 @@ internal sealed class HeadLoss : IDisposable
     }
 
     // Chunks of one size: a short last one would cost nearly what a whole one does.
-    private static long ChunkRows(long rows, long vocabulary, ScalarType type)
+    private static long ChunkRows(long rows, long columns, Tensor weight, ScalarType type)
     {
-        var most = Math.Clamp(ChunkBytes / (vocabulary * type.ElementSize()), 1, Math.Max(rows, 1));
+        var bytes = weight.device_type == DeviceType.CPU ? ChunkBytes : DeviceChunkBytes;
+        var most = Math.Clamp(bytes / (columns * type.ElementSize()), 1, Math.Max(rows, 1));
         var chunks = Math.Max(1, (rows + most - 1) / most);
         return Math.Max(1, (rows + chunks - 1) / chunks);
     }
+
+    private static long Columns(Tensor weight, ScalarType type) => type == ScalarType.BFloat16 && Kernels.Serves(weight)
+        ? (weight.shape[0] + DeviceColumns - 1) / DeviceColumns * DeviceColumns
+        : weight.shape[0];
 
     private Tensor TakeWeightGradient(Tensor weight)
     {
@@ -145,31 +161,56 @@ internal sealed class HeadLoss : IDisposable
         return kept;
     }
 
-    // Fills losses [n] (float64); with a scale, logits [n, V] become (softmax - onehot) scale.
-    private static unsafe void Differentiate(Tensor logits, Tensor targets, Tensor losses, double? scale)
+    // Fills losses [n] (float64); with a scale, logits [n, W] become (softmax - onehot) scale in their first V columns and 0 in the others.
+    private static void Differentiate(Tensor logits, long vocabulary, Tensor targets, Tensor losses, double? scale)
     {
-        if (logits.device_type == DeviceType.CPU && logits.dtype is ScalarType.Float32 or ScalarType.BFloat16)
+        if (logits.dtype is ScalarType.Float32 or ScalarType.BFloat16)
         {
             using var ids = targets.contiguous();
-            var count = (int)ids.shape[0];
-            var vocabulary = (int)logits.shape[1];
-            var target = new ReadOnlySpan<long>(TensorMemory.Pointer<long>(ids), count);
-            var loss = new Span<double>(TensorMemory.Pointer<double>(losses), count);
-            if (logits.dtype == ScalarType.Float32)
+            if (TryOnDevice(logits, vocabulary, ids, losses, scale))
             {
-                CrossEntropyKernel.Apply(TensorMemory.Pointer<float>(logits), vocabulary, target, loss, (float?)scale, get_num_threads());
-            }
-            else
-            {
-                CrossEntropyKernel.Apply(TensorMemory.Pointer<ushort>(logits), vocabulary, target, loss, (float?)scale, get_num_threads());
+                return;
             }
 
-            return;
+            if (logits.device_type == DeviceType.CPU && logits.shape[1] == vocabulary)
+            {
+                OnCpu(logits, ids, losses, (float?)scale);
+                return;
+            }
         }
 
+        ByTensors(logits, vocabulary, targets, losses, scale);
+    }
+
+    private static bool TryOnDevice(Tensor logits, long vocabulary, Tensor targets, Tensor losses, double? scale)
+    {
+        var variant = CudaCrossEntropy.Variant.Of(logits);
+        return Kernels.Find(logits, variant, (toolkit, device) => new CudaCrossEntropy(toolkit, device, variant), (made, stream) => made.Check(logits, variant.IsWide, stream)) is { } kernels
+            && Kernels.TryRun(kernels, logits, (made, stream) => made.Apply(logits, vocabulary, targets, losses, scale, stream));
+    }
+
+    private static unsafe void OnCpu(Tensor logits, Tensor targets, Tensor losses, float? scale)
+    {
+        var count = (int)targets.shape[0];
+        var vocabulary = (int)logits.shape[1];
+        var target = new ReadOnlySpan<long>(TensorMemory.Pointer<long>(targets), count);
+        var loss = new Span<double>(TensorMemory.Pointer<double>(losses), count);
+        if (logits.dtype == ScalarType.Float32)
+        {
+            CrossEntropyKernel.Apply(TensorMemory.Pointer<float>(logits), vocabulary, target, loss, scale, get_num_threads());
+        }
+        else
+        {
+            CrossEntropyKernel.Apply(TensorMemory.Pointer<ushort>(logits), vocabulary, target, loss, scale, get_num_threads());
+        }
+    }
+
+    private static void ByTensors(Tensor logits, long vocabulary, Tensor targets, Tensor losses, double? scale)
+    {
         using var scope = NewDisposeScope();
         var index = targets.unsqueeze(1);
-        var wide = logits.dtype == ScalarType.Float64 ? logits : logits.to(ScalarType.Float32);
+        var valid = logits.narrow(1, 0, vocabulary);
+        var wide = logits.dtype == ScalarType.Float64 ? valid : valid.to(ScalarType.Float32);
         var normalizer = wide.logsumexp(1, keepdim: true);
         losses.copy_((normalizer - wide.gather(1, index)).squeeze(1));
         if (scale is { } factor)
@@ -177,7 +218,8 @@ internal sealed class HeadLoss : IDisposable
             var gradient = (wide - normalizer).exp_();
             using var scalar = factor.ToScalar();
             gradient.scatter_add_(1, index, full_like(index, HeldScalars.MinusOne, gradient.dtype));
-            logits.copy_(gradient.mul_(scalar));
+            valid.copy_(gradient.mul_(scalar));
+            logits.narrow(1, vocabulary, logits.shape[1] - vocabulary).zero_();
         }
     }
 
@@ -198,6 +240,12 @@ internal sealed class HeadLoss : IDisposable
         protected override IReadOnlyList<Tensor?> Gradients(IReadOnlyList<Tensor> saved, HeadLoss state, Tensor gradient)
         {
             state._isLent = false;
+            if (gradient.device_type != DeviceType.CPU)
+            {
+                // Without waiting for the device to say whether it is 1.
+                return [.. saved.Select(tensor => tensor * gradient)];
+            }
+
             var factor = gradient.item<float>();
             return factor == 1 ? saved : [.. saved.Select(tensor => tensor.Times(factor))];
         }

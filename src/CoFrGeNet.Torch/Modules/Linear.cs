@@ -82,12 +82,19 @@ public sealed class Linear : nn.Module<Tensor, Tensor>
 
     internal static Tensor Apply(Tensor x, Tensor weight, Tensor? bias, ScalarType type)
     {
-        if (x.dtype == type && weight.dtype == type)
+        if (x.dtype == type && weight.dtype == type && bias is null)
         {
-            return nn.functional.linear(x, weight, bias);
+            return nn.functional.linear(x, weight);
         }
 
         using var scope = NewDisposeScope();
-        return nn.functional.linear(x.to(type), CompactWeight.Of(weight, type), bias?.to(type)).MoveToOuterDisposeScope();
+        var (input, map) = (x.to(type), CompactWeight.Of(weight, type));
+        if (bias is null)
+        {
+            return nn.functional.linear(input, map).MoveToOuterDisposeScope();
+        }
+
+        // TorchSharp adds the bias within the product for two dimensions only, and in a pass of its own for more.
+        return nn.functional.linear(input.flatten(0, -2), map, bias.to(type)).view([.. x.shape[..^1], -1]).MoveToOuterDisposeScope();
     }
 }

@@ -62,6 +62,7 @@ public sealed class AdamW : IDisposable
         clears &= ReferenceEquals(_shares, WholeParameters.Instance);
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
+        var targets = new List<AdamWTarget>();
         foreach (var (name, parameter, isLadder) in _parameters)
         {
             if (!parameter.requires_grad || _shares.Gradient(name, parameter) is not { } gradient)
@@ -82,13 +83,15 @@ public sealed class AdamW : IDisposable
                     GradientScale = scales?.GetValueOrDefault(name, 1) ?? 1,
                     ClearsGradient = clears,
                 };
-                AdamWUpdate.Apply(values, gradient, moments.Mean, moments.Square, step);
+                targets.Add(new AdamWTarget(values, gradient, moments.Mean, moments.Square, step));
                 if (clears)
                 {
                     _cleared.Add(name);
                 }
             }
         }
+
+        AdamWUpdate.Apply(targets);
     }
 
     /// <summary>

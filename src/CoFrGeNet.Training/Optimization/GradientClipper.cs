@@ -1,3 +1,4 @@
+using CoFrGeNet.Torch;
 using static TorchSharp.torch;
 
 namespace CoFrGeNet.Training;
@@ -72,24 +73,11 @@ public sealed class GradientClipper
         return new GradientClip(measured, scales);
     }
 
-    // One transfer for all norms, since each costs a wait on an accelerator.
     private static double[] GroupSquares(Tensor[][] gradients)
     {
-        var all = gradients.SelectMany(group => group).Select(gradient => gradient.norm()).ToArray();
-        if (all.Length == 0)
-        {
-            return new double[gradients.Length];
-        }
-
-        var values = stack(all).cpu().to(ScalarType.Float64).data<double>().ToArray();
-        if (!values.All(double.IsFinite))
-        {
-            // The square of a gradient above 1e19 is more than float32 holds; the gradient itself may still be a number.
-            values = [.. gradients.SelectMany(group => group).Select(gradient => gradient.cpu().to(ScalarType.Float64).norm().item<double>())];
-        }
-
+        var norms = TensorNorms.Of([.. gradients.SelectMany(group => group)]);
         var next = 0;
-        return [.. gradients.Select(group => group.Sum(_ => Math.Pow(values[next++], 2)))];
+        return [.. gradients.Select(group => group.Sum(_ => Math.Pow(norms[next++], 2)))];
     }
 
     private GradientNorms Norms(double[] norms)

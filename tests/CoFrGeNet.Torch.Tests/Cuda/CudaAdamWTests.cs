@@ -10,30 +10,69 @@ public sealed class CudaAdamWTests : IDisposable
 {
     private static readonly AdamWStep Step = new(0.01, 0.9, 0.95, 1e-8, 0.1, 2) { GradientScale = 0.3 };
 
-    public void Dispose() => AdamWUpdate.Emulation = null;
+    public void Dispose() => AdamWUpdate.Kernels.Emulation = null;
 
     // One thread, a block in part, blocks and a rest, and more than all blocks take at once.
     [Theory]
     [InlineData(1, true)]
     [InlineData(255, false)]
     [InlineData(1000, true)]
-    [InlineData((4096 * 256) + 77, false)]
+    [InlineData((1024 * 256) + 77, false)]
     public void The_kernel_is_the_cpus_bit_by_bit(long count, bool clears)
     {
         EmulatedCuda cuda = EmulatedCuda.OrSkip();
         using var scope = NewDisposeScope();
         AdamWStep step = Step with { ClearsGradient = clears };
         Tensor[] here = Sample(count), there = [.. here.Select(tensor => tensor.clone())];
-        AdamWUpdate.Apply(here[0], here[1], here[2], here[3], step);
-        CudaKernels kernels = AdamWUpdate.Emulation = AdamWUpdate.NewKernels(cuda.NewToolkit());
-        AdamWUpdate.Apply(there[0], there[1], there[2], there[3], step);
+        Update(here, step);
+        CudaKernels kernels = AdamWUpdate.Kernels.Emulation = AdamWUpdate.Kernels.NewKernels(cuda.NewToolkit());
+        Update(there, step);
         Assert.Empty(kernels.Reported);
         Assert.All(here.Zip(there), pair => Assert.True(pair.First.equal(pair.Second).all().item<bool>()));
         Assert.Equal(clears, there[1].eq(0).all().item<bool>());
 
-        // The kernel's check, and the update.
-        Assert.Equal(2, cuda.Launches);
+        // The kernels' check, two launches of each, and the update.
+        Assert.Equal(5, cuda.Launches);
         Assert.Equal(0, cuda.Contexts);
+    }
+
+    // More parameters than a launch takes, of sizes in no order, each with a step of its own; one is empty, one not contiguous and one float64.
+    [Fact]
+    public void Many_parameters_are_updated_each_by_its_own_step()
+    {
+        EmulatedCuda cuda = EmulatedCuda.OrSkip();
+        using var scope = NewDisposeScope();
+        AdamWTarget[] here = [.. Enumerable.Range(0, 70).Select(i => Target(Sample(1 + (i * 37 % 500)), Step with { LearningRate = 0.001 * i, Steps = i + 1, ClearsGradient = i % 3 == 0 }))];
+        here[10] = Target([.. Enumerable.Range(0, 4).Select(_ => zeros(0))], Step);
+        here[20] = Target([.. Sample(60).Select(tensor => tensor.view(6, 10).t())], Step);
+        here[30] = Target([.. Sample(60).Select(tensor => tensor.to(ScalarType.Float64))], Step);
+        AdamWTarget[] there = [.. here.Select(target => target.On(CPU))];
+        AdamWUpdate.Apply(here);
+        CudaKernels kernels = AdamWUpdate.Kernels.Emulation = AdamWUpdate.Kernels.NewKernels(cuda.NewToolkit());
+        AdamWUpdate.Apply(there);
+        Assert.Empty(kernels.Reported);
+        Assert.All(here.Zip(there), pair => Assert.All(pair.First.Tensors.Zip(pair.Second.Tensors), tensors => Assert.True(tensors.First.equal(tensors.Second).all().item<bool>())));
+
+        // The check's four and three of 32, 32 and 3.
+        Assert.Equal(7, cuda.Launches);
+    }
+
+    [Fact]
+    public void Norms_are_those_of_float64()
+    {
+        EmulatedCuda cuda = EmulatedCuda.OrSkip();
+        using var scope = NewDisposeScope();
+        Tensor[] gradients = [.. Enumerable.Range(0, 40).Select(i => Sample(1 + (i * 7919 % 40_000))[0]), zeros(0), full(3, 1e25f), tensor([1f, float.NaN])];
+        double[] expected = [.. gradients.Select(gradient => gradient.to(ScalarType.Float64).norm().item<double>())];
+        CudaKernels kernels = AdamWUpdate.Kernels.Emulation = AdamWUpdate.Kernels.NewKernels(cuda.NewToolkit());
+        double[] norms = TensorNorms.Of(gradients);
+        Assert.Empty(kernels.Reported);
+
+        // The order of additions in float64.
+        Assert.All(expected.Zip(norms).SkipLast(1), pair => Assert.Equal(pair.First, pair.Second, Math.Abs(pair.First) * 1e-13));
+        Assert.True(double.IsNaN(norms[^1]));
+        Assert.Equal(6, cuda.Launches);
+        Assert.Empty(TensorNorms.Of([]));
     }
 
     // Every buffer ends at a forbidden page: a read or write behind it ends the test process.
@@ -51,7 +90,16 @@ public sealed class CudaAdamWTests : IDisposable
                 memory.Floats.Fill(0.5f);
             }
 
-            kernel.Apply((float*)parameter.Pointer, (float*)gradient.Pointer, (float*)mean.Pointer, (float*)square.Pointer, count, Step, 0);
+            var update = new CudaAdamW.Update
+            {
+                Parameter = (float*)parameter.Pointer,
+                Gradient = (float*)gradient.Pointer,
+                Mean = (float*)mean.Pointer,
+                Square = (float*)square.Pointer,
+                Count = count,
+                Constants = Step.Constants,
+            };
+            kernel.Apply([update], 0);
             Assert.All(parameter.Floats.ToArray(), value => Assert.InRange(value, 0.48f, 0.4999f));
             Assert.Single(parameter.Floats.ToArray().Distinct());
         }
@@ -67,23 +115,23 @@ public sealed class CudaAdamWTests : IDisposable
         EmulatedCuda cuda = EmulatedCuda.OrSkip();
         using var scope = NewDisposeScope();
         Tensor[] here = Sample(50), there = [.. here.Select(tensor => tensor.clone())];
-        AdamWUpdate.Apply(here[0], here[1], here[2], here[3], Step with { ClearsGradient = true });
-        CudaKernels kernels = AdamWUpdate.Emulation = AdamWUpdate.NewKernels(cuda.NewToolkit());
+        Update(here, Step with { ClearsGradient = true });
+        CudaKernels kernels = AdamWUpdate.Kernels.Emulation = AdamWUpdate.Kernels.NewKernels(cuda.NewToolkit());
         if (isLater)
         {
             Tensor[] other = Sample(10);
-            AdamWUpdate.Apply(other[0], other[1], other[2], other[3], Step);
+            Update(other, Step);
             Assert.Empty(kernels.Reported);
         }
 
         cuda.Fail(call, code);
-        AdamWUpdate.Apply(there[0], there[1], there[2], there[3], Step with { ClearsGradient = true });
+        Update(there, Step with { ClearsGradient = true });
         cuda.Restart();
         Assert.Contains(reason, Assert.Single(kernels.Reported), StringComparison.Ordinal);
 
         // Not tried again.
         Tensor[] third = Sample(10);
-        AdamWUpdate.Apply(third[0], third[1], third[2], third[3], Step);
+        Update(third, Step);
         Assert.Equal(0, cuda.Launches);
 
         // Rounded in another order.
@@ -96,9 +144,9 @@ public sealed class CudaAdamWTests : IDisposable
         EmulatedCuda cuda = EmulatedCuda.OrSkip();
         using var scope = NewDisposeScope();
         cuda.Replace("p.mean[i] * p.beta1", "p.mean[i] * p.beta2");
-        CudaKernels kernels = AdamWUpdate.Emulation = AdamWUpdate.NewKernels(cuda.NewToolkit());
+        CudaKernels kernels = AdamWUpdate.Kernels.Emulation = AdamWUpdate.Kernels.NewKernels(cuda.NewToolkit());
         Tensor[] sample = Sample(50);
-        AdamWUpdate.Apply(sample[0], sample[1], sample[2], sample[3], Step);
+        Update(sample, Step);
         Assert.Contains("computes something else", Assert.Single(kernels.Reported));
     }
 
@@ -108,8 +156,8 @@ public sealed class CudaAdamWTests : IDisposable
         Assert.SkipUnless(cuda.is_available(), "no CUDA device; a machine with one runs it, built with -p:TorchBackend=cuda");
         using var scope = NewDisposeScope();
         Tensor[] here = Sample(100_000), there = [.. here.Select(tensor => tensor.cuda())];
-        AdamWUpdate.Apply(here[0], here[1], here[2], here[3], Step);
-        AdamWUpdate.Apply(there[0], there[1], there[2], there[3], Step);
+        Update(here, Step);
+        Update(there, Step);
         Assert.All(here.Zip(there), pair => Assert.True(pair.First.equal(pair.Second.cpu()).all().item<bool>()));
     }
 
@@ -118,4 +166,8 @@ public sealed class CudaAdamWTests : IDisposable
         manual_seed(5);
         return [randn(count), randn(count), randn(count), rand(count)];
     }
+
+    private static AdamWTarget Target(Tensor[] tensors, AdamWStep step) => new(tensors[0], tensors[1], tensors[2], tensors[3], step);
+
+    private static void Update(Tensor[] tensors, AdamWStep step) => AdamWUpdate.Apply([Target(tensors, step)]);
 }

@@ -86,6 +86,11 @@ public sealed unsafe class CudaBindingTests
     [InlineData("elementwise.cu", 5)]
     [InlineData("elementwise.cu", 16)]
     [InlineData("adamw.cu", 1)]
+    [InlineData("cross_entropy.cu", 1)]
+    [InlineData("gate.cu", 1)]
+    [InlineData("univariate.cu", 1)]
+    [InlineData("univariate.cu", 4)]
+    [InlineData("univariate.cu", 15)]
     public void Clang_compiles_the_sources_for_a_device(string source, int depth)
     {
         string? clang = new[] { "clang", "clang-14" }.FirstOrDefault(HasCudaTarget);
@@ -97,16 +102,17 @@ public sealed unsafe class CudaBindingTests
         {
             (int code, string log) = Run(
                 clang!, "-x", "cuda", "--cuda-device-only", "-nocudainc", "-nocudalib", "--cuda-gpu-arch=sm_70", "-std=c++17", "-O2", "-ffp-contract=off", "-Wall", "-Wextra",
-                "-Wno-unused-function", "-Wno-unused-parameter", "-Wno-unused-const-variable", $"-DDEPTH={depth}", $"-DGUARD={guard}", $"-DELEMENT={guard & 1}", "-include", header,
+                "-Wno-unused-function", "-Wno-unused-parameter", "-Wno-unused-const-variable", $"-DDEPTH={depth}", $"-DGUARD={guard}", $"-DELEMENT={guard & 1}", $"-DWIDE={guard / 2}", $"-DINPUT={guard / 2}", "-include", header,
                 "-S", input, "-o", output);
             Assert.True(code == 0 && log.Length == 0, log);
             string ptx = File.ReadAllText(output);
-            Assert.Equal(source switch { "adamw.cu" => 1, "projected.cu" => 2, _ => 3 }, ptx.Split(".visible .entry").Length - 1);
-            Assert.Contains("div.rn.f32", ptx);
-            Assert.DoesNotContain("div.approx", ptx);
+            Assert.Equal(source switch { "adamw.cu" or "projected.cu" or "gate.cu" => 2, "univariate.cu" => 4, _ => 3 }, ptx.Split(".visible .entry").Length - 1);
+            Assert.Equal(source is not ("cross_entropy.cu" or "gate.cu"), ptx.Contains("div.rn.f32", StringComparison.Ordinal));
+            Assert.Equal(source != "cross_entropy.cu", ptx.Contains("div.rn.f32", StringComparison.Ordinal) || ptx.Contains("rcp.rn.f32", StringComparison.Ordinal));
+            Assert.DoesNotContain("approx", ptx);
 
             // Where the CPU has none, the device may have none either.
-            Assert.Equal(source != "adamw.cu", ptx.Contains("fma.rn.f32", StringComparison.Ordinal));
+            Assert.Equal(source is not ("adamw.cu" or "cross_entropy.cu"), ptx.Contains("fma.rn.f32", StringComparison.Ordinal));
 
             // Levels and rows in registers: every loop over them is unrolled.
             Assert.DoesNotContain("st.local", ptx);
@@ -114,7 +120,9 @@ public sealed unsafe class CudaBindingTests
     }
 
     // Kernels for ladders stand behind what they share.
-    private static string Source(string file) => file == "adamw.cu" ? CudaModule.Source(file) : CudaModule.Source(CudaModule.Prelude, file);
+    private static string Source(string file) => IsOfLadders(file) ? CudaModule.Source(CudaModule.Prelude, file) : CudaModule.Source(file);
+
+    private static bool IsOfLadders(string file) => file is "projected.cu" or "elementwise.cu" or "univariate.cu";
 
     private static bool HasCudaTarget(string clang) => Run(clang, "--print-targets").Output.Contains("nvptx64", StringComparison.Ordinal);
 

@@ -73,7 +73,13 @@ extern "C"
         FILE* file = fopen((base + ".cpp").c_str(), "w");
         fprintf(file, "#include \"%s\"\n%s\n", shim.c_str(), program->source.c_str());
         fputs(program->source.find("adamw_update") != std::string::npos
-            ? "KERNEL(adamw_update, Update)\n"
+            ? "KERNEL(adamw_update, Updates) KERNEL(gradient_squares, Squares)\n"
+            : program->source.find("gate_forward") != std::string::npos
+            ? "KERNEL(gate_forward, Gate) KERNEL(gate_backward, Gate)\n"
+            : program->source.find("univariate_forward") != std::string::npos
+            ? "KERNEL(univariate_forward, Univariate) KERNEL(univariate_backward, Univariate) KERNEL(join_forward, Join) KERNEL(join_backward, Join)\n"
+            : program->source.find("cross_entropy_sums") != std::string::npos
+            ? "KERNEL(cross_entropy_sums, CrossEntropy) KERNEL(cross_entropy_losses, CrossEntropy) KERNEL(cross_entropy_gradients, CrossEntropy)\n"
             : program->source.find("elementwise_forward") != std::string::npos
             ? "KERNEL(elementwise_forward, Elementwise) KERNEL(elementwise_backward, Elementwise) KERNEL(elementwise_sum, Elementwise)\n"
             : "KERNEL(projected_forward, Projected) KERNEL(projected_backward, Projected)\n", file);
