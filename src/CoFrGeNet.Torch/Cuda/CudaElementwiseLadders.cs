@@ -15,8 +15,8 @@ internal sealed unsafe class CudaElementwiseLadders
 
     private const int Threads = 128;
 
-    // As on the CPU: each chunk of rows has a sum of its own of every parameter's gradient.
-    private const int MostChunks = 64;
+    // Each chunk of rows has a sum of its own of every parameter's gradient; as many as fill a large device.
+    private const int MostChunks = 256;
 
     private const int MostBlocksDown = 65535;
 

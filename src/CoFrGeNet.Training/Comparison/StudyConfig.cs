@@ -73,6 +73,7 @@ public sealed record StudyConfig
             at.That(Arms.Count(other => other.Name == arm.Name) == 1, "arms.name", $"'{arm.Name}' twice", "each name once");
         }
 
+        at.That(References is not { Count: 0 }, "references", "[]", "the name of an arm at least, or no such member: the first arm then");
         foreach (var name in ResolveReferences())
         {
             at.That(Arms.Any(arm => arm.Name == name), "references", $"'{name}'", $"the name of an arm: {string.Join(", ", Arms.Select(arm => arm.Name))}");

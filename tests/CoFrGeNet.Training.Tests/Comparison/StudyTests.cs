@@ -232,6 +232,7 @@ public sealed class StudyTests : IDisposable
     [InlineData("\"seeds\": [1, 1]", "seeds is [1, 1]; allowed is at least one, each once")]
     [InlineData("\"learningRates\": [0]", "learningRates is [0]; allowed is at least one, each above 0")]
     [InlineData("\"references\": [\"gates\"]", "references is 'gates'; allowed is the name of an arm: gate, both")]
+    [InlineData("\"references\": []", "references is []; allowed is the name of an arm at least")]
     [InlineData("\"budget\": 3", "has no member 'budget'")]
     [InlineData("\"arms\": [{\"name\": \"a/b\"}]", "arms.name is 'a/b'; allowed is letters, digits, '-' and '.'")]
     [InlineData("\"arms\": [{\"name\": \"a\"}, {\"name\": \"b\", \"training\": {\"tokensPerStep\": 128}}]", "Arms a and b differ in data, training.tokensPerStep")]
