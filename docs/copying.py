@@ -1,4 +1,4 @@
-"""Writes the text of configs/studies/copying.json: lines of random characters in which one passage stands three times.
+"""Writes the text of configs/studies/copying.json: lines of random characters in which one passage stands again and again.
 
 usage: python3 docs/copying.py FOLDER        writes FOLDER/train.txt (24 MB) and FOLDER/valid.txt (0.5 MB), the same every time
 """
@@ -11,13 +11,12 @@ LINE = 240
 
 
 def line(dice):
-    length = dice.randint(16, 40)
-    passage = "".join(dice.choices(ALPHABET, k=length))
-    # Fillers before, between and after the three copies share what is left.
-    rest = LINE - 3 * length
-    cuts = sorted(dice.randint(0, rest) for _ in range(3))
-    fillers = ["".join(dice.choices(ALPHABET, k=b - a)) for a, b in zip([0] + cuts, cuts + [rest])]
-    return fillers[0] + passage + fillers[1] + passage + fillers[2] + passage + fillers[3]
+    passage = "".join(dice.choices(ALPHABET, k=dice.randint(16, 40)))
+    text = ""
+    while len(text) < LINE:
+        # A filler before each copy, so that no distance between copies is the same twice.
+        text += "".join(dice.choices(ALPHABET, k=dice.randint(0, 12))) + passage
+    return text[:LINE]
 
 
 def write(path, seed, lines):
