@@ -44,7 +44,7 @@ public sealed class AdamW : IDisposable
         using var quiet = no_grad();
         foreach (var (name, parameter, _) in _parameters.Where(entry => entry.Parameter.requires_grad))
         {
-            if (parameter.grad is null && !Releases(parameter))
+            if (parameter.grad is null)
             {
                 parameter.grad = zeros_like(parameter, requires_grad: false);
             }
@@ -81,10 +81,10 @@ public sealed class AdamW : IDisposable
                     parameter.dim() >= 2 ? weightDecay : 0, moments.Steps)
                 {
                     GradientScale = scales?.GetValueOrDefault(name, 1) ?? 1,
-                    ClearsGradient = clears && !Releases(parameter),
+                    ClearsGradient = clears,
                 };
                 targets.Add(new AdamWTarget(values, gradient, moments.Mean, moments.Square, step));
-                if (step.ClearsGradient)
+                if (clears)
                 {
                     _cleared.Add(name);
                 }
@@ -95,8 +95,7 @@ public sealed class AdamW : IDisposable
     }
 
     /// <summary>
-    /// Sets all gradients to 0. On the CPU they keep their memory, which the next backward pass adds to; those of frozen parameters, and those on other devices that this process
-    /// holds whole, are released.
+    /// Sets all gradients to 0. They keep their memory, which the next backward pass adds to; those of frozen parameters are released.
     /// </summary>
     public void ClearGradients()
     {
@@ -104,7 +103,7 @@ public sealed class AdamW : IDisposable
         using var quiet = no_grad();
         foreach (var (name, parameter, _) in _parameters)
         {
-            if (!parameter.requires_grad || Releases(parameter))
+            if (!parameter.requires_grad)
             {
                 parameter.grad = null;
             }
@@ -143,9 +142,6 @@ public sealed class AdamW : IDisposable
             moments.Square.Dispose();
         }
     }
-
-    // A device's memory comes from an allocator that hands out what was given back: there the backward pass puts its own tensor where none is, without an addition.
-    private bool Releases(Parameter parameter) => ReferenceEquals(_shares, WholeParameters.Instance) && parameter.device_type != TorchSharp.DeviceType.CPU;
 
     private Moments MomentsOf(string name, Parameter parameter)
     {
