@@ -38,8 +38,8 @@ internal sealed unsafe class CudaModule
     {
     }
 
-    /// <summary>Files as one source.</summary>
-    internal static string Source(params string[] files) => string.Concat(files.Select(Text));
+    /// <summary>Files as one source, behind what all of them use.</summary>
+    internal static string Source(params string[] files) => string.Concat(files.Prepend("bfloat16.cu").Select(Text));
 
     /// <summary>A kernel by its name.</summary>
     /// <exception cref="CudaException">There is none.</exception>

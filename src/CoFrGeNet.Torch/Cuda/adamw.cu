@@ -3,8 +3,6 @@
 //
 // A launch serves several parameters, since a small one takes less time than a launch. Dimension: n = elements of a parameter.
 
-typedef long long Index;
-
 // Parameters a launch; a kernel's argument ends at 4 KiB.
 #define ENTRIES 32
 

@@ -4,8 +4,6 @@
 // Three kernels, none of whose threads waits for another: each of a row's threads sums the exponentials of its columns, relative to their largest; one thread a row joins
 // these sums; then every logit becomes its gradient. Dimensions: n = rows, V = columns that are logits, W >= V = columns of a row, the rest of them without meaning.
 
-typedef long long Index;
-
 #if ELEMENT
 typedef unsigned short Element;
 #define BYTES 2
@@ -41,25 +39,15 @@ struct alignas(COUNT * BYTES) Pack
     Element value[COUNT];
 };
 
-static __device__ __forceinline__ float wide(Element x)
-{
 #if ELEMENT
-    return __int_as_float((int)((unsigned)x << 16));
-#else
-    return x;
-#endif
-}
+static __device__ __forceinline__ float load(const Element* source) { return widened(*source); }
 
-static __device__ __forceinline__ Element narrow(float x)
-{
-#if ELEMENT
-    // To nearest, ties to even; a NaN keeps its quiet bit.
-    unsigned bits = (unsigned)__float_as_int(x);
-    return x != x ? (Element)((bits >> 16) | 64) : (Element)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+static __device__ __forceinline__ void store(float value, Element* target) { *target = rounded(value); }
 #else
-    return x;
+static __device__ __forceinline__ float load(const Element* source) { return *source; }
+
+static __device__ __forceinline__ void store(float value, Element* target) { *target = value; }
 #endif
-}
 
 // grid: n blocks of THREADS
 extern "C" __global__ void cross_entropy_sums(const CrossEntropy p)
@@ -74,7 +62,7 @@ extern "C" __global__ void cross_entropy_sums(const CrossEntropy p)
         float value[COUNT];
         for (int i = 0; i < COUNT; i++)
         {
-            value[i] = first + i < p.columns ? wide(pack.value[i]) : -__int_as_float(0x7f800000);
+            value[i] = first + i < p.columns ? load(pack.value + i) : -__int_as_float(0x7f800000);
             most = value[i] > most || value[i] != value[i] ? value[i] : most;
         }
 
@@ -121,7 +109,7 @@ extern "C" __global__ void cross_entropy_losses(const CrossEntropy p)
     float normalizer = most + logf(sum);
     p.normalizers[row] = normalizer;
     Index target = p.targets[row];
-    p.losses[row] = target >= 0 && target < p.columns ? (double)normalizer - (double)wide(p.logits[row * p.stride + target]) : __int_as_float(0x7fc00000);
+    p.losses[row] = target >= 0 && target < p.columns ? (double)normalizer - (double)load(p.logits + row * p.stride + target) : __int_as_float(0x7fc00000);
 }
 
 // grid: n blocks of THREADS
@@ -138,8 +126,8 @@ extern "C" __global__ void cross_entropy_gradients(const CrossEntropy p)
         for (int i = 0; i < COUNT; i++)
         {
             Index column = first + i;
-            float gradient = (expf(wide(pack.value[i]) - normalizer) - (column == target ? 1.0f : 0.0f)) * p.scale;
-            pack.value[i] = narrow(column < p.columns ? gradient : 0.0f);
+            float gradient = (expf(load(pack.value + i) - normalizer) - (column == target ? 1.0f : 0.0f)) * p.scale;
+            store(column < p.columns ? gradient : 0.0f, pack.value + i);
         }
 
         *place = pack;

@@ -1,25 +1,19 @@
-// The gated input x (.) s(g) on a CUDA device: GateKernel. Compiled by NVRTC with ELEMENT, the type of g (0: float, 1: bfloat16); ladder.cu's prelude is not needed.
+// The gated input x (.) s(g) on a CUDA device: GateKernel. Compiled by NVRTC with ELEMENT, the type of g (0: float, 1: bfloat16).
 //
 // Dimension: n = elements.
-
-typedef long long Index;
 
 #if ELEMENT
 typedef unsigned short Element;
 
-static __device__ __forceinline__ float load(Element value) { return __int_as_float((int)((unsigned)value << 16)); }
+static __device__ __forceinline__ float load(const Element* source) { return widened(*source); }
 
-static __device__ __forceinline__ Element rounded(float value)
-{
-    unsigned bits = (unsigned)__float_as_int(value);
-    return (Element)(value != value ? 0x7FC0u : (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
-}
+static __device__ __forceinline__ void store(float value, Element* target) { *target = rounded(value); }
 #else
 typedef float Element;
 
-static __device__ __forceinline__ float load(Element value) { return value; }
+static __device__ __forceinline__ float load(const Element* source) { return *source; }
 
-static __device__ __forceinline__ Element rounded(float value) { return value; }
+static __device__ __forceinline__ void store(float value, Element* target) { *target = value; }
 #endif
 
 // Laid out as CudaGate.cs lays it out.
@@ -40,7 +34,7 @@ extern "C" __global__ void gate_forward(const Gate p)
     Index step = (Index)gridDim.x * blockDim.x;
     for (Index i = (Index)blockIdx.x * blockDim.x + threadIdx.x; i < p.count; i += step)
     {
-        float g = load(p.gate[i]);
+        float g = load(p.gate + i);
         float sigmoid = 1.0f / (1.0f + expf(-g));
         p.y[i] = p.x[i] * (p.isSigmoid ? sigmoid : g * sigmoid);
     }
@@ -51,12 +45,12 @@ extern "C" __global__ void gate_backward(const Gate p)
     Index step = (Index)gridDim.x * blockDim.x;
     for (Index i = (Index)blockIdx.x * blockDim.x + threadIdx.x; i < p.count; i += step)
     {
-        float g = load(p.gate[i]);
+        float g = load(p.gate + i);
         float sigmoid = 1.0f / (1.0f + expf(-g));
         float rest = 1.0f - sigmoid;
         float slope = sigmoid * (p.isSigmoid ? rest : fmaf(g, rest, 1.0f));
         float upstream = p.gradY[i];
         p.gradX[i] = upstream * (p.isSigmoid ? sigmoid : g * sigmoid);
-        p.gradGate[i] = rounded(upstream * p.x[i] * slope);
+        store(upstream * p.x[i] * slope, p.gradGate + i);
     }
 }

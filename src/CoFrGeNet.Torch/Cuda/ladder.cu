@@ -22,7 +22,6 @@
 #define WIDEN 1
 #define CLIP 2
 
-typedef long long Index;
 typedef unsigned long long Count;
 
 #if ELEMENT == BFLOAT16
@@ -54,13 +53,9 @@ static __device__ __forceinline__ float least(float x, float y) { return x < y ?
 static __device__ __forceinline__ float greatest(float x, float y) { return x > y ? x : y; }
 
 #if ELEMENT == BFLOAT16
-static __device__ __forceinline__ float load(const Element* source) { return __int_as_float((int)((unsigned)*source << 16)); }
+static __device__ __forceinline__ float load(const Element* source) { return widened(*source); }
 
-static __device__ __forceinline__ void store(float value, Element* target)
-{
-    unsigned bits = (unsigned)__float_as_int(value);
-    *target = (Element)(value != value ? 0x7FC0u : (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
-}
+static __device__ __forceinline__ void store(float value, Element* target) { *target = rounded(value); }
 #else
 static __device__ __forceinline__ float load(const Element* source) { return *source; }
 

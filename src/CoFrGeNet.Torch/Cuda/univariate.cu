@@ -6,13 +6,9 @@
 #if INPUT == BFLOAT16
 typedef unsigned short Source;
 
-static __device__ __forceinline__ float read(const Source* source) { return __int_as_float((int)((unsigned)*source << 16)); }
+static __device__ __forceinline__ float read(const Source* source) { return widened(*source); }
 
-static __device__ __forceinline__ void write(float value, Source* target)
-{
-    unsigned bits = (unsigned)__float_as_int(value);
-    *target = (Source)(value != value ? 0x7FC0u : (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
-}
+static __device__ __forceinline__ void write(float value, Source* target) { *target = rounded(value); }
 #else
 typedef float Source;
 

@@ -1,0 +1,12 @@
+// What stands in front of all sources: bfloat16 as its bits, for want of a header.
+
+typedef long long Index;
+
+static __device__ __forceinline__ float widened(unsigned short bits) { return __int_as_float((int)((unsigned)bits << 16)); }
+
+// To nearest, ties to even.
+static __device__ __forceinline__ unsigned short rounded(float value)
+{
+    unsigned bits = (unsigned)__float_as_int(value);
+    return (unsigned short)(value != value ? 0x7FC0u : (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
+}
