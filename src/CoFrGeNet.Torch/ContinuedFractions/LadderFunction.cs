@@ -13,7 +13,7 @@ namespace CoFrGeNet.Torch;
 /// </summary>
 public static class LadderFunction
 {
-    /// <summary>How ladders are computed, in the whole process; <see cref="LadderBackend.Composed"/> is for comparisons.</summary>
+    /// <summary>How ladders, and what else has kernels of its own beside them, are computed, in the whole process; <see cref="LadderBackend.Composed"/> is for comparisons.</summary>
     public static LadderBackend Backend { get; set; } =
         Environment.GetEnvironmentVariable("COFRGENET_LADDERS") == "composed" ? LadderBackend.Composed : LadderBackend.Fused;
 

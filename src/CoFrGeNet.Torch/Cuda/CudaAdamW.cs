@@ -9,8 +9,8 @@ namespace CoFrGeNet.Torch.Cuda;
 /// <summary>The kernels of adamw.cu: <see cref="AdamWKernel"/> on a CUDA device, several parameters a launch, and the squares of gradients.</summary>
 internal sealed unsafe class CudaAdamW
 {
-    // ENTRIES of adamw.cu.
-    private const int Entries = 32;
+    /// <summary>Most parameters a launch: ENTRIES of adamw.cu.</summary>
+    public const int Entries = 32;
 
     private const int Threads = 256;
 
@@ -33,23 +33,19 @@ internal sealed unsafe class CudaAdamW
         _squares = _module.Kernel("gradient_squares");
     }
 
-    /// <summary>Updates parameters; like <see cref="AdamWKernel.Apply"/> one by one.</summary>
-    /// <param name="targets">Plain tensors on the device, of one element or more each.</param>
+    /// <summary>Updates parameters in one launch; like <see cref="AdamWKernel.Apply"/> one by one.</summary>
+    /// <param name="targets">Plain tensors on the device, of one element or more each; at most <see cref="Entries"/>, of like sizes, since each gets as many blocks as the largest.</param>
     /// <param name="stream">The stream to run in.</param>
-    /// <exception cref="CudaException">A launch fails.</exception>
-    public void Apply(IEnumerable<AdamWTarget> targets, nint stream) => Apply([.. targets.Select(Of)], stream);
+    /// <exception cref="CudaException">The launch fails; nothing is updated.</exception>
+    public void Apply(IReadOnlyList<AdamWTarget> targets, nint stream) => Apply([.. targets.Select(Of)], stream);
 
-    /// <summary>Updates parameters of one element or more each.</summary>
-    /// <exception cref="CudaException">A launch fails.</exception>
+    /// <summary>Updates parameters by their addresses.</summary>
+    /// <exception cref="CudaException">The launch fails; nothing is updated.</exception>
     public void Apply(Update[] updates, nint stream)
     {
-        // Those of one launch have as many blocks each: like sizes together.
-        foreach (Update[] part in updates.OrderByDescending(update => update.Count).Chunk(Entries))
-        {
-            var arguments = default(Updates);
-            part.CopyTo(arguments);
-            _module.Launch(_update, new CudaGrid(Math.Min(MostBlocks, (part[0].Count + Threads - 1) / Threads), part.Length, Threads), stream, arguments);
-        }
+        var arguments = default(Updates);
+        updates.CopyTo(arguments);
+        _module.Launch(_update, new CudaGrid(Math.Min(MostBlocks, (updates.Max(update => update.Count) + Threads - 1) / Threads), updates.Length, Threads), stream, arguments);
     }
 
     /// <summary>The sum of squares of each gradient: float64 [n], on the device.</summary>
@@ -91,7 +87,11 @@ internal sealed unsafe class CudaAdamW
         AdamWTarget[] there = [.. here.Select(target => target.On(device))];
         Tensor squares = Squares([.. there.Select(target => target.Gradient)], stream).cpu();
         Tensor expectedSquares = stack([.. here.Select(target => target.Gradient.to_type(ScalarType.Float64).square().sum())]);
-        Apply(there, stream);
+        foreach (AdamWTarget[] part in there.Chunk(Entries))
+        {
+            Apply(part, stream);
+        }
+
         foreach ((AdamWTarget expected, AdamWTarget actual) in here.Zip(there))
         {
             AdamWKernel.Apply(
@@ -140,19 +140,19 @@ internal sealed unsafe class CudaAdamW
     }
 
     [InlineArray(Entries)]
-    private struct Updates
+    internal struct Updates
     {
         private Update _first;
     }
 
     [InlineArray(Entries)]
-    private struct Numbers
+    internal struct Numbers
     {
         private long _first;
     }
 
     [StructLayout(LayoutKind.Sequential)]
-    private struct Squared
+    internal struct Squared
     {
         public Numbers Gradients, Counts;
         public double* Sums;

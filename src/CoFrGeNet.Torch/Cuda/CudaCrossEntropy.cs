@@ -73,7 +73,7 @@ internal sealed unsafe class CudaCrossEntropy
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
 
-        // Some threads with two packs of columns and some with one; the last pack is not full.
+        // Some threads with more packs of columns than others; where rows are wide the last pack is not full.
         const int rows = 5;
         long vocabulary = (Threads * 9) - 3, width = isWide ? vocabulary + 3 : vocabulary;
         Tensor numbers = HeldArithmetic.CountUp(rows * width, ScalarType.Float32).Times(0.37).sin_().Times(5).view(rows, width);
@@ -86,7 +86,11 @@ internal sealed unsafe class CudaCrossEntropy
         var expected = new double[rows];
         CrossEntropyKernel.Apply(TensorMemory.Pointer<float>(here), (int)vocabulary, targets.data<long>().ToArray(), expected, 0.25f, 1);
         CudaSelfCheck.Require(tensor(expected), losses.cpu(), "losses");
-        CudaSelfCheck.Require(here.to_type(like.dtype), there.cpu().narrow(1, 0, vocabulary), "gradients");
+        Tensor gradients = there.cpu().narrow(1, 0, vocabulary), others = zeros_like(here).scatter(1, targets.unsqueeze(1), ones(rows, 1)).eq(HeldScalars.Zero);
+        CudaSelfCheck.Require(here.to_type(like.dtype), gradients, "gradients");
+
+        // Those of the targets are hundreds of times as large.
+        CudaSelfCheck.Require((here * others).to_type(like.dtype), gradients * others, "gradients beside the targets");
         if (there.cpu().narrow(1, vocabulary, width - vocabulary).count_nonzero().item<long>() > 0)
         {
             throw new CudaException("the compiled kernels leave numbers beside the gradients");
@@ -105,7 +109,7 @@ internal sealed unsafe class CudaCrossEntropy
 
     // The structure of cross_entropy.cu, member by member.
     [StructLayout(LayoutKind.Sequential)]
-    private struct Arguments
+    internal struct Arguments
     {
         public void* Logits;
         public long* Targets;

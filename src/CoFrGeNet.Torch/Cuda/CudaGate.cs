@@ -76,7 +76,7 @@ internal sealed unsafe class CudaGate
 
     // The structure of gate.cu, member by member.
     [StructLayout(LayoutKind.Sequential)]
-    private struct Arguments
+    internal struct Arguments
     {
         public float* X;
         public void* Gate;

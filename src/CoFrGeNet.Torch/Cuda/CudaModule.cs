@@ -39,7 +39,7 @@ internal sealed unsafe class CudaModule
     }
 
     /// <summary>Files as one source, behind what all of them use.</summary>
-    internal static string Source(params string[] files) => string.Concat(files.Prepend("bfloat16.cu").Select(Text));
+    internal static string Source(params string[] files) => string.Concat(files.Prepend("element.cu").Select(Text));
 
     /// <summary>A kernel by its name.</summary>
     /// <exception cref="CudaException">There is none.</exception>

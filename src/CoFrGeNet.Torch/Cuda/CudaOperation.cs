@@ -9,6 +9,9 @@ internal sealed class CudaOperation(string fallback)
     /// <summary>What serves CPU tensors in place of their own kernel: a device that a test emulates. Null but there.</summary>
     public CudaKernels? Emulation { get; set; }
 
+    /// <summary>Why kernels could not be used so far.</summary>
+    public IReadOnlyCollection<string> Reported => Kernels.Reported;
+
     /// <summary>A place for kernels to be kept in.</summary>
     public CudaKernels NewKernels(Lazy<CudaToolkit> toolkit) => new(toolkit, fallback);
 

@@ -210,7 +210,7 @@ internal sealed unsafe class CudaUnivariate
 
     // The structures of univariate.cu, member by member.
     [StructLayout(LayoutKind.Sequential)]
-    private struct UnivariateArguments
+    internal struct UnivariateArguments
     {
         public void* X;
         public float* Weights;
@@ -222,7 +222,7 @@ internal sealed unsafe class CudaUnivariate
     }
 
     [StructLayout(LayoutKind.Sequential)]
-    private struct JoinArguments
+    internal struct JoinArguments
     {
         public void* Sums, Product, GradProduct, GradSums;
         public long Batch, Length, Width, Heads;

@@ -4,11 +4,9 @@
 // Three kernels, none of whose threads waits for another: each of a row's threads sums the exponentials of its columns, relative to their largest; one thread a row joins
 // these sums; then every logit becomes its gradient. Dimensions: n = rows, V = columns that are logits, W >= V = columns of a row, the rest of them without meaning.
 
-#if ELEMENT
-typedef unsigned short Element;
+#if ELEMENT == BFLOAT16
 #define BYTES 2
 #else
-typedef float Element;
 #define BYTES 4
 #endif
 
@@ -39,16 +37,6 @@ struct alignas(COUNT * BYTES) Pack
     Element value[COUNT];
 };
 
-#if ELEMENT
-static __device__ __forceinline__ float load(const Element* source) { return widened(*source); }
-
-static __device__ __forceinline__ void store(float value, Element* target) { *target = rounded(value); }
-#else
-static __device__ __forceinline__ float load(const Element* source) { return *source; }
-
-static __device__ __forceinline__ void store(float value, Element* target) { *target = value; }
-#endif
-
 // grid: n blocks of THREADS
 extern "C" __global__ void cross_entropy_sums(const CrossEntropy p)
 {
@@ -60,6 +48,7 @@ extern "C" __global__ void cross_entropy_sums(const CrossEntropy p)
         Pack pack = *(const Pack*)(logits + first);
         float most = largest;
         float value[COUNT];
+#pragma unroll
         for (int i = 0; i < COUNT; i++)
         {
             value[i] = first + i < p.columns ? load(pack.value + i) : -__int_as_float(0x7f800000);
@@ -70,7 +59,8 @@ extern "C" __global__ void cross_entropy_sums(const CrossEntropy p)
         if (most != -__int_as_float(0x7f800000))
         {
             sum = sum * expf(largest - most);
-            for (int i = 0; i < COUNT; i++)
+    #pragma unroll
+        for (int i = 0; i < COUNT; i++)
             {
                 sum += expf(value[i] - most);
             }
@@ -123,6 +113,7 @@ extern "C" __global__ void cross_entropy_gradients(const CrossEntropy p)
     {
         Pack* place = (Pack*)(logits + first);
         Pack pack = *place;
+#pragma unroll
         for (int i = 0; i < COUNT; i++)
         {
             Index column = first + i;

@@ -2,20 +2,6 @@
 //
 // Dimension: n = elements.
 
-#if ELEMENT
-typedef unsigned short Element;
-
-static __device__ __forceinline__ float load(const Element* source) { return widened(*source); }
-
-static __device__ __forceinline__ void store(float value, Element* target) { *target = rounded(value); }
-#else
-typedef float Element;
-
-static __device__ __forceinline__ float load(const Element* source) { return *source; }
-
-static __device__ __forceinline__ void store(float value, Element* target) { *target = value; }
-#endif
-
 // Laid out as CudaGate.cs lays it out.
 struct Gate
 {

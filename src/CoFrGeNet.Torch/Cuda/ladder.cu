@@ -1,5 +1,5 @@
-// Ladders on a CUDA device: the formulas of LadderCore. projected.cu and elementwise.cu, each compiled with this in front, are the passes of
-// ProjectedLadders and ElementwiseLadders.
+// Ladders on a CUDA device: the formulas of LadderCore. projected.cu, elementwise.cu and univariate.cu, each compiled with element.cu and this in front, are the
+// passes of ProjectedLadders, ElementwiseLadders and CAttnU.
 //
 // Compiled at run time by NVRTC, once for each DEPTH (1 to 16), GUARD and ELEMENT, with no header, no fused multiply-adds but those written
 // down, and exact division. No thread waits for another and no float is added atomically: sums over rows go through parts that a second
@@ -12,9 +12,6 @@
 #define SMOOTH 1
 #define POSITIVE 2
 
-#define FLOAT32 0
-#define BFLOAT16 1
-
 // Cells that guarded denominators are counted in: threads that add to one and the same wait for each other.
 #define COUNT_CELLS 256
 
@@ -23,12 +20,6 @@
 #define CLIP 2
 
 typedef unsigned long long Count;
-
-#if ELEMENT == BFLOAT16
-typedef unsigned short Element;
-#else
-typedef float Element;
-#endif
 
 // The structures below are laid out as CudaArguments.cs lays them out.
 
@@ -51,16 +42,6 @@ struct Tracking
 static __device__ __forceinline__ float least(float x, float y) { return x < y ? x : y; }
 
 static __device__ __forceinline__ float greatest(float x, float y) { return x > y ? x : y; }
-
-#if ELEMENT == BFLOAT16
-static __device__ __forceinline__ float load(const Element* source) { return widened(*source); }
-
-static __device__ __forceinline__ void store(float value, Element* target) { *target = rounded(value); }
-#else
-static __device__ __forceinline__ float load(const Element* source) { return *source; }
-
-static __device__ __forceinline__ void store(float value, Element* target) { *target = value; }
-#endif
 
 // max(x, 0) + log(1 + e), e = exp(-|x|) <= 1. What rounding took from 1 + e comes back to first order, so that tiny e keep all their bits.
 static __device__ __forceinline__ float softplus(float x)

@@ -74,12 +74,13 @@ internal static unsafe class GateFunction
             using var scope = NewDisposeScope();
             Tensor x = saved[0], gate = saved[1], upstream = gradient.to_type(ScalarType.Float32).contiguous();
             Tensor gradX = empty_like(x, requires_grad: false), gradGate = empty_like(gate, requires_grad: false);
-            if (Kernels.Serves(x))
+            if (Kernels.Serves(x) || x.device_type != DeviceType.CPU)
             {
-                // Between the forward pass, which went well, and this one there is no way back.
-                _ = OnDevice(gate) is { } kernels && Kernels.TryRun(kernels, x, (made, stream) => made.Backward(state, x, gate, upstream, gradX, gradGate, stream))
-                    ? true
-                    : throw new CudaException("the gate's backward kernel could not be launched after the forward one was");
+                if (OnDevice(gate) is not { } kernels || !Kernels.TryRun(kernels, x, (made, stream) => made.Backward(state, x, gate, upstream, gradX, gradGate, stream)))
+                {
+                    ByTensors(state, x, gate, upstream, gradX, gradGate);
+                }
+
                 return [gradX.DetachFromDisposeScope(), gradGate.DetachFromDisposeScope()];
             }
 
@@ -87,6 +88,15 @@ internal static unsafe class GateFunction
                 state, TensorMemory.Pointer<float>(x), TensorMemory.Pointer(gate), TensorMemory.ElementTypeOf(gate), TensorMemory.Pointer<float>(upstream),
                 TensorMemory.Pointer<float>(gradX), TensorMemory.Pointer(gradGate), x.numel(), get_num_threads());
             return [gradX.DetachFromDisposeScope(), gradGate.DetachFromDisposeScope()];
+        }
+
+        // As GateKernel does it.
+        private static void ByTensors(GateKind kind, Tensor x, Tensor gate, Tensor upstream, Tensor gradX, Tensor gradGate)
+        {
+            Tensor g = gate.to_type(ScalarType.Float32), sigmoid = g.sigmoid(), rest = HeldScalars.One - sigmoid;
+            var isSilu = kind != GateKind.Sigmoid;
+            gradX.copy_(upstream * (isSilu ? g * sigmoid : sigmoid));
+            gradGate.copy_(upstream * x * sigmoid * (isSilu ? (g * rest).Plus(1) : rest));
         }
     }
 }

@@ -131,15 +131,18 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
     private Tensor? OnDevice(Tensor mapped)
     {
         var type = ComputeType ?? ScalarType.Float32;
-        if (Observer is not null || (ActiveLevels ?? _levels.Count) != _levels.Count
-            || (_range is not null && (_range.CountClipped || (!_range.training && is_grad_enabled() && (mapped.requires_grad || _linear.requires_grad))))
+        Tensor[] levels = [_linear, .. _levels];
+
+        // Clipping stops gradients, which the kernels' backward pass knows nothing of.
+        var isDifferentiated = is_grad_enabled() && (mapped.requires_grad || levels.Any(level => level.requires_grad));
+        if (Observer is not null || (ActiveLevels ?? _levels.Count) != _levels.Count || levels.Any(level => level.dtype != ScalarType.Float32)
+            || (_range is not null && (!_range.CanFuse(_linear, _linear.numel()) || (!_range.training && isDifferentiated)))
             || UnivariateFunction.Find(mapped, _config.Depth, _config.Guard, _config.Heads, type) is not { } function)
         {
             return null;
         }
 
         var t = mapped.shape[1];
-        Tensor[] levels = [_linear, .. _levels];
         var weights = stack([.. levels.Select(level => level.narrow(1, 0, t))]);
         if (function.Ensembles(mapped, weights, type, Statistics, _range) is not { } y)
         {

@@ -107,7 +107,7 @@ internal sealed class HeadLoss : IDisposable
             hiddenGradient!.narrow(0, first, length).copy_(matmul(logits, product));
             if (type == weight.dtype)
             {
-                weightGradient!.addmm_(logits.t(), part, beta: first == 0 ? 0 : 1, alpha: 1);
+                weightGradient!.addmm_(logits.narrow(1, 0, vocabulary).t(), part, beta: first == 0 ? 0 : 1, alpha: 1);
             }
             else if (first == 0)
             {
@@ -125,7 +125,7 @@ internal sealed class HeadLoss : IDisposable
     // Chunks of one size: a short last one would cost nearly what a whole one does.
     private static long ChunkRows(long rows, long columns, Tensor weight, ScalarType type)
     {
-        var bytes = weight.device_type == DeviceType.CPU ? ChunkBytes : DeviceChunkBytes;
+        var bytes = weight.device_type != DeviceType.CPU && Kernels.Serves(weight) ? DeviceChunkBytes : ChunkBytes;
         var most = Math.Clamp(bytes / (columns * type.ElementSize()), 1, Math.Max(rows, 1));
         var chunks = Math.Max(1, (rows + most - 1) / most);
         return Math.Max(1, (rows + chunks - 1) / chunks);

@@ -89,12 +89,12 @@ public sealed class Linear : nn.Module<Tensor, Tensor>
 
         using var scope = NewDisposeScope();
         var (input, map) = (x.to(type), CompactWeight.Of(weight, type));
-        if (bias is null)
+        if (bias is null || x.dim() < 2)
         {
-            return nn.functional.linear(input, map).MoveToOuterDisposeScope();
+            return nn.functional.linear(input, map, bias?.to(type)).MoveToOuterDisposeScope();
         }
 
         // TorchSharp adds the bias within the product for two dimensions only, and in a pass of its own for more.
-        return nn.functional.linear(input.flatten(0, -2), map, bias.to(type)).view([.. x.shape[..^1], -1]).MoveToOuterDisposeScope();
+        return nn.functional.linear(input.flatten(0, -2), map, bias.to(type)).view([.. x.shape[..^1], map.shape[0]]).MoveToOuterDisposeScope();
     }
 }

@@ -43,12 +43,12 @@ public static unsafe class AdamWUpdate
             }
         }
 
-        foreach (var place in device.GroupBy(target => target.Parameter.device_index))
+        // Like sizes together; what one launch cannot do is done another way, and the others stay as they are.
+        foreach (AdamWTarget[] part in device.OrderByDescending(target => target.Parameter.numel()).GroupBy(target => target.Parameter.device_index).SelectMany(place => place.Chunk(CudaAdamW.Entries)))
         {
-            AdamWTarget[] together = [.. place];
-            if (!TryRun(together[0].Parameter, (kernels, stream) => kernels.Apply(together, stream)))
+            if (!TryRun(part[0].Parameter, (kernels, stream) => kernels.Apply(part, stream)))
             {
-                Array.ForEach(together, ByTensors);
+                Array.ForEach(part, ByTensors);
             }
         }
     }

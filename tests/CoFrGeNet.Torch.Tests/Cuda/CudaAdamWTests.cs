@@ -57,6 +57,24 @@ public sealed class CudaAdamWTests : IDisposable
         Assert.Equal(7, cuda.Launches);
     }
 
+    // The first launch serves 32 parameters; the second fails, and only its own are done by tensor operations.
+    [Fact]
+    public void A_launch_that_fails_late_updates_nothing_twice()
+    {
+        EmulatedCuda cuda = EmulatedCuda.OrSkip();
+        using var scope = NewDisposeScope();
+        AdamWTarget[] here = [.. Enumerable.Range(0, 40).Select(i => Target(Sample(10 + i), Step with { ClearsGradient = true }))];
+        AdamWTarget[] there = [.. here.Select(target => target.On(CPU))];
+        AdamWUpdate.Apply(here);
+        CudaKernels kernels = AdamWUpdate.Kernels.Emulation = AdamWUpdate.Kernels.NewKernels(cuda.NewToolkit());
+        Update(Sample(3), Step);
+        cuda.Fail("cuLaunchKernel", 701, after: 1);
+        AdamWUpdate.Apply(there);
+        Assert.Contains("cuLaunchKernel failed", Assert.Single(kernels.Reported), StringComparison.Ordinal);
+        Assert.All(here.Zip(there), pair => Assert.True(pair.First.Parameter.allclose(pair.Second.Parameter, rtol: 1e-5, atol: 1e-7)));
+        Assert.All(here.Zip(there), pair => Assert.True(pair.First.Mean.allclose(pair.Second.Mean, rtol: 1e-5, atol: 1e-7)));
+    }
+
     [Fact]
     public void Norms_are_those_of_float64()
     {
@@ -158,6 +176,7 @@ public sealed class CudaAdamWTests : IDisposable
         Tensor[] here = Sample(100_000), there = [.. here.Select(tensor => tensor.cuda())];
         Update(here, Step);
         Update(there, Step);
+        Assert.Empty(AdamWUpdate.Kernels.Reported);
         Assert.All(here.Zip(there), pair => Assert.True(pair.First.equal(pair.Second.cpu()).all().item<bool>()));
     }
 

@@ -54,9 +54,12 @@ public sealed unsafe class CudaBindingTests
         foreach ((string source, string kernel, int size) in new[]
         {
             ("projected.cu", "projected_forward", sizeof(ProjectedArguments)), ("elementwise.cu", "elementwise_sum", sizeof(ElementwiseArguments)),
+            ("adamw.cu", "adamw_update", sizeof(CudaAdamW.Updates)), ("adamw.cu", "gradient_squares", sizeof(CudaAdamW.Squared)),
+            ("cross_entropy.cu", "cross_entropy_sums", sizeof(CudaCrossEntropy.Arguments)), ("gate.cu", "gate_forward", sizeof(CudaGate.Arguments)),
+            ("univariate.cu", "univariate_forward", sizeof(CudaUnivariate.UnivariateArguments)), ("univariate.cu", "join_forward", sizeof(CudaUnivariate.JoinArguments)),
         })
         {
-            (string, int)[] definitions = [("DEPTH", 2), ("GUARD", 0), ("ELEMENT", 0)];
+            (string, int)[] definitions = [("DEPTH", 2), ("GUARD", 0), ("ELEMENT", 0), ("WIDE", 0), ("INPUT", 0)];
             byte[] image = cuda.Toolkit.Compiler.Compile(Source(source), source, definitions, (9, 0));
             nint library = NativeLibrary.Load(Encoding.UTF8.GetString(image).TrimEnd('\0'));
             Assert.Equal(size, ((delegate* unmanaged<int>)NativeLibrary.GetExport(library, kernel + "_argument_size"))());
@@ -98,11 +101,11 @@ public sealed unsafe class CudaBindingTests
         using var folder = new TemporaryFolder();
         string input = folder.Write("kernels.cu", Source(source)), output = folder.File("kernels.ptx");
         string header = Path.Combine(AppContext.BaseDirectory, "Cuda", "Emulation", "device.h");
-        foreach (int guard in new[] { 0, 1, 2 })
+        foreach ((int guard, int element, int wide) in new[] { (0, 0, 0), (1, 1, 1), (2, 0, 1), (2, 1, 0) })
         {
             (int code, string log) = Run(
                 clang!, "-x", "cuda", "--cuda-device-only", "-nocudainc", "-nocudalib", "--cuda-gpu-arch=sm_70", "-std=c++17", "-O2", "-ffp-contract=off", "-Wall", "-Wextra",
-                "-Wno-unused-function", "-Wno-unused-parameter", "-Wno-unused-const-variable", $"-DDEPTH={depth}", $"-DGUARD={guard}", $"-DELEMENT={guard & 1}", $"-DWIDE={guard / 2}", $"-DINPUT={guard / 2}", "-include", header,
+                "-Wno-unused-function", "-Wno-unused-parameter", "-Wno-unused-const-variable", $"-DDEPTH={depth}", $"-DGUARD={guard}", $"-DELEMENT={element}", $"-DWIDE={wide}", $"-DINPUT={wide}", "-include", header,
                 "-S", input, "-o", output);
             Assert.True(code == 0 && log.Length == 0, log);
             string ptx = File.ReadAllText(output);

@@ -36,13 +36,15 @@ public sealed class CudaCrossEntropyTests : IDisposable
     [Theory]
     [InlineData("nvrtcCompileProgram", 7, "cross_entropy.cu does not compile")]
     [InlineData("cuLaunchKernel", 701, "cuLaunchKernel failed")]
-    public void What_fails_is_done_by_tensor_operations(string call, int code, string reason)
+    // After the check's three launches, and within the loss's own.
+    [InlineData("cuLaunchKernel", 701, "cuLaunchKernel failed", 4)]
+    public void What_fails_is_done_by_tensor_operations(string call, int code, string reason, int after = 0)
     {
         EmulatedCuda cuda = EmulatedCuda.OrSkip();
         using var scope = NewDisposeScope();
         Tensor[] here = Run(50, ScalarType.BFloat16, CPU);
         CudaKernels kernels = HeadLoss.Kernels.Emulation = HeadLoss.Kernels.NewKernels(cuda.NewToolkit());
-        cuda.Fail(call, code);
+        cuda.Fail(call, code, after);
         Tensor[] there = Run(50, ScalarType.BFloat16, CPU);
         Assert.Contains(reason, Assert.Single(kernels.Reported), StringComparison.Ordinal);
         RequireClose(here, there, 1e-2);
@@ -96,6 +98,8 @@ public sealed class CudaCrossEntropyTests : IDisposable
         {
             RequireClose(Run(vocabulary, type, CPU), Run(vocabulary, type, CUDA), tolerance);
         }
+
+        Assert.Empty(HeadLoss.Kernels.Reported);
     }
 
     // Loss, gradient of the hidden values, gradient of the weight.

@@ -1,5 +1,6 @@
 using CoFrGeNet.Torch.Cuda;
 using CoFrGeNet.Torch.Tests.Mixers;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace CoFrGeNet.Torch.Tests.Cuda;
@@ -44,13 +45,15 @@ public sealed class CudaUnivariateTests : IDisposable
     [Theory]
     [InlineData("nvrtcCompileProgram", 7, "univariate.cu does not compile")]
     [InlineData("cuModuleGetFunction", 500, "cuModuleGetFunction(univariate_forward) failed")]
-    public void What_fails_is_done_by_tensor_operations(string call, int code, string reason)
+    // After the check's eight launches.
+    [InlineData("cuLaunchKernel", 701, "cuLaunchKernel failed", 8)]
+    public void What_fails_is_done_by_tensor_operations(string call, int code, string reason, int after = 0)
     {
         EmulatedCuda cuda = EmulatedCuda.OrSkip();
         using var scope = NewDisposeScope();
         Result here = Train("cattnu-maps", ScalarType.Float32, CPU);
         CudaKernels kernels = UnivariateFunction.Kernels.Emulation = UnivariateFunction.Kernels.NewKernels(cuda.NewToolkit());
-        cuda.Fail(call, code);
+        cuda.Fail(call, code, after);
         Result there = Train("cattnu-maps", ScalarType.Float32, CPU);
         Assert.Contains(reason, Assert.Single(kernels.Reported), StringComparison.Ordinal);
         RequireAlike(here, there, ScalarType.Float32);
@@ -73,7 +76,7 @@ public sealed class CudaUnivariateTests : IDisposable
         Assert.Contains(reason, Assert.Single(kernels.Reported), StringComparison.Ordinal);
     }
 
-    // What the kernels do not do goes the other way: fewer levels, an observer, decoding with a cache.
+    // What the kernels do not do goes the other way: fewer levels, an observer, decoding with a cache, counting what is clipped, gradients outside training, weights of another type.
     [Fact]
     public void Other_uses_go_by_tensor_operations()
     {
@@ -93,6 +96,18 @@ public sealed class CudaUnivariateTests : IDisposable
         mixer.Observer = null;
         using var cache = new MixerCache(MixerSamples.Context);
         _ = mixer.forward(x, cache);
+        mixer.Range!.CountClipped = true;
+        _ = mixer.forward(x);
+        mixer.Range.CountClipped = false;
+
+        // Clipping outside training stops gradients.
+        using (enable_grad())
+        {
+            _ = mixer.forward(x);
+        }
+
+        mixer.to(ScalarType.BFloat16);
+        _ = mixer.forward(x.to(ScalarType.BFloat16));
         Assert.Equal(0, cuda.Launches);
     }
 
@@ -106,6 +121,8 @@ public sealed class CudaUnivariateTests : IDisposable
             (string name, ScalarType type) = row.Data;
             RequireAlike(Train(name, type, CPU), Train(name, type, CUDA), type);
         }
+
+        Assert.Empty(UnivariateFunction.Kernels.Reported);
     }
 
     // One pass in training, and one with the range that it left, over other input.

@@ -54,11 +54,11 @@ internal sealed unsafe class EmulatedCuda
     /// <summary>Undoes what tests have set.</summary>
     public void Restart() => Set("emulation_start", _folder, Path.Combine(AppContext.BaseDirectory, "Cuda", "Emulation", "kernels.h"));
 
-    /// <summary>Makes a function of NVIDIA's fail from now on; an empty name: none.</summary>
-    public void Fail(string call, int code)
+    /// <summary>Makes a function of NVIDIA's fail from now on, or after so many calls that go well; an empty name: none.</summary>
+    public void Fail(string call, int code, int after = 0)
     {
         nint text = Marshal.StringToCoTaskMemUTF8(call);
-        ((delegate* unmanaged<nint, int, void>)Export("emulation_fail"))(text, code);
+        ((delegate* unmanaged<nint, int, int, void>)Export("emulation_fail"))(text, code, after);
         Marshal.FreeCoTaskMem(text);
     }
 

@@ -68,14 +68,17 @@ public sealed class GateFunctionTests : IDisposable
     [Theory]
     [InlineData("nvrtcCompileProgram", 7, "gate.cu does not compile", "", "")]
     [InlineData("cuLaunchKernel", 701, "cuLaunchKernel failed", "", "")]
+    // After the check's four launches: the forward one; and after it, the backward one.
+    [InlineData("cuLaunchKernel", 701, "cuLaunchKernel failed", "", "", 4)]
+    [InlineData("cuLaunchKernel", 701, "cuLaunchKernel failed", "", "", 5)]
     [InlineData("", 0, "wrong gated values", "p.x[i] * (p.isSigmoid", "p.x[i] + (p.isSigmoid")]
     [InlineData("", 0, "wrong gradients of gates", "p.x[i] * slope", "p.x[i] - slope")]
-    public void What_a_device_cannot_do_is_done_by_tensor_operations(string call, int code, string reason, string text, string other)
+    public void What_a_device_cannot_do_is_done_by_tensor_operations(string call, int code, string reason, string text, string other, int after = 0)
     {
         EmulatedCuda cuda = EmulatedCuda.OrSkip();
         using var scope = NewDisposeScope();
         Tensor[] here = Results(GateKind.Silu, ScalarType.Float32, CPU);
-        cuda.Fail(call, code);
+        cuda.Fail(call, code, after);
         cuda.Replace(text, other);
         CudaKernels kernels = Cuda.Emulation = Cuda.NewKernels(cuda.NewToolkit());
         RequireClose(here, Results(GateKind.Silu, ScalarType.Float32, CPU), 2e-6);
@@ -89,6 +92,7 @@ public sealed class GateFunctionTests : IDisposable
         using var scope = NewDisposeScope();
         RequireClose(Results(GateKind.Silu, ScalarType.Float32, CPU), Results(GateKind.Silu, ScalarType.Float32, CUDA), 2e-6);
         RequireClose(Results(GateKind.Sigmoid, ScalarType.BFloat16, CPU), Results(GateKind.Sigmoid, ScalarType.BFloat16, CUDA), 1e-2);
+        Assert.Empty(Cuda.Reported);
     }
 
     [Fact]

@@ -1,4 +1,4 @@
-// What NVRTC has built in and clang leaves to CUDA's own headers, for compiling ladder.cu and a file of kernels to PTX where neither is there:
+// What NVRTC has built in and clang leaves to CUDA's own headers, for compiling the sources to PTX where neither is there:
 // clang -x cuda --cuda-device-only -nocudainc -nocudalib --cuda-gpu-arch=sm_70 -S -include device.h. expf and logf stay undefined.
 
 #define __global__ __attribute__((global))

@@ -9,11 +9,11 @@
 #include <vector>
 
 static std::string folder, shim, failingCall, lastOptions, replaced, replacement;
-static int failure, supportedArch = 90, kernelsLoaded, launches;
+static int failure, callsLeft, supportedArch = 90, kernelsLoaded, launches;
 static thread_local std::vector<void*> contexts;
 static void* lastStream;
 
-static int result(const char* call) { return failingCall == call ? failure : 0; }
+static int result(const char* call) { return failingCall == call && callsLeft-- <= 0 ? failure : 0; }
 
 extern "C"
 {
@@ -27,7 +27,7 @@ extern "C"
         launches = 0;
     }
 
-    void emulation_fail(const char* call, int code) { failingCall = call; failure = code; }
+    void emulation_fail(const char* call, int code, int after) { failingCall = call; failure = code; callsLeft = after; }
     void emulation_support(int arch) { supportedArch = arch; }
     void emulation_replace(const char* text, const char* other) { replaced = text; replacement = other; }
     int emulation_launches() { return launches; }

@@ -1,4 +1,4 @@
-// What CUDA C has beyond C++, for the CPU: put in front of ladder.cu and a file of kernels by emulation.cpp. A kernel is a function that is called for
+// What CUDA C has beyond C++, for the CPU: put in front of the sources by emulation.cpp. A kernel is a function that is called for
 // one thread after the other, which is how it may behave on a device too, since no thread of these kernels waits for another.
 
 #define __global__
