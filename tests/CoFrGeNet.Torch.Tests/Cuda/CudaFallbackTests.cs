@@ -54,7 +54,7 @@ public sealed class CudaFallbackTests : IDisposable
         Assert.Contains("projected.cu does not compile for compute capability 9.0, NVRTC_ERROR_COMPILATION: ", warning);
 
         // The line of the file, not of the joined text.
-        Assert.Matches(@"ladder\.cu:\d+:.*second_continuant", warning);
+        Assert.Matches(@"ladder\.cu:\d\d:.*second_continuant", warning);
         Assert.DoesNotContain('\n', warning);
     }
 
