@@ -14,18 +14,18 @@ static __device__ __forceinline__ unsigned short rounded(float value)
     return (unsigned short)(value != value ? 0x7FC0u : (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
 }
 
+static __device__ __forceinline__ float load(const float* source) { return *source; }
+
+static __device__ __forceinline__ float load(const unsigned short* source) { return widened(*source); }
+
+static __device__ __forceinline__ void store(float value, float* target) { *target = value; }
+
+static __device__ __forceinline__ void store(float value, unsigned short* target) { *target = rounded(value); }
+
 #ifdef ELEMENT
 #if ELEMENT == BFLOAT16
 typedef unsigned short Element;
-
-static __device__ __forceinline__ float load(const Element* source) { return widened(*source); }
-
-static __device__ __forceinline__ void store(float value, Element* target) { *target = rounded(value); }
 #else
 typedef float Element;
-
-static __device__ __forceinline__ float load(const Element* source) { return *source; }
-
-static __device__ __forceinline__ void store(float value, Element* target) { *target = value; }
 #endif
 #endif

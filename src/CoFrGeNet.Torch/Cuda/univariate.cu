@@ -5,16 +5,8 @@
 
 #if INPUT == BFLOAT16
 typedef unsigned short Source;
-
-static __device__ __forceinline__ float read(const Source* source) { return widened(*source); }
-
-static __device__ __forceinline__ void write(float value, Source* target) { *target = rounded(value); }
 #else
 typedef float Source;
-
-static __device__ __forceinline__ float read(const Source* source) { return *source; }
-
-static __device__ __forceinline__ void write(float value, Source* target) { *target = value; }
 #endif
 
 // Laid out as CudaUnivariate.cs lays them out.
@@ -75,7 +67,7 @@ extern "C" __global__ void univariate_forward(const Univariate p)
             float highest = -lowest;
             for (Index sequence = 0; sequence < p.batch; sequence++)
             {
-                float x = read(p.x + ((sequence * p.length + token) * p.inputs + (p.inputs == 2 ? e : 0)) * p.width + c);
+                float x = load(p.x + ((sequence * p.length + token) * p.inputs + (p.inputs == 2 ? e : 0)) * p.width + c);
                 float a[DEPTH];
 #pragma unroll
                 for (int k = 0; k < DEPTH; k++)
@@ -146,7 +138,7 @@ extern "C" __global__ void univariate_backward(const Univariate p)
             for (int e = 0; e < 2; e++)
             {
                 Index source = row + (p.inputs == 2 ? e * p.width : 0);
-                float x = read(p.x + source);
+                float x = load(p.x + source);
                 float upstream = load(p.gradY + e * p.batch * p.length * p.width + at);
                 float a[DEPTH], slopes[DEPTH], derivatives[DEPTH];
 #pragma unroll
@@ -170,7 +162,7 @@ extern "C" __global__ void univariate_backward(const Univariate p)
 
                 if (p.inputs == 2)
                 {
-                    write(gradient, p.gradX + source);
+                    store(gradient, p.gradX + source);
                 }
                 else
                 {
@@ -180,7 +172,7 @@ extern "C" __global__ void univariate_backward(const Univariate p)
 
             if (p.inputs == 1)
             {
-                write(shared, p.gradX + row);
+                store(shared, p.gradX + row);
             }
         }
 
