@@ -31,7 +31,7 @@ public sealed class DataTests : IDisposable
         // The tokenizer goes with the model.
         File.Delete(tokenizer);
         Directory.Delete(folder, recursive: true);
-        var text = ToolRun.Of("generate", "--model", _runs.File("run/final"), "--prompt", "Line", "--max-tokens", "3", "--json").Succeeded().Json;
+        var text = ToolRun.Of("generate", "--model", _runs.File("run/final"), "--prompt", "Line", "--max-tokens", "3", "--ignore-end-of-text", "--json").Succeeded().Json;
         Assert.Equal(3, text.GetProperty("tokens").GetArrayLength());
     }
 
