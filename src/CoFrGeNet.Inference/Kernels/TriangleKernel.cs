@@ -15,6 +15,12 @@ internal unsafe struct TriangleCall
     /// <summary>Where a page's y_2 begins.</summary>
     public nint SecondOffset;
 
+    /// <summary>Whether forget gates fade the rows.</summary>
+    public bool IsFading;
+
+    /// <summary>Where a page's c of the forget gates begins, [2 h, 64], those of U_1 first.</summary>
+    public nint FadingOffset;
+
     /// <summary>From a position to the next: p in whole registers.</summary>
     public int Stride;
 
@@ -54,7 +60,9 @@ internal unsafe struct TriangleCall
 
 // Dimensions: i = position of a token, j = positions up to it, c = channel.
 
-/// <summary>y_i += (sum_j U_1[i, j] y_1[j]) (.) (sum_j U_2[i, j] y_2[j]), j = 0 .. i in order, for neighbouring tokens and channels.</summary>
+/// <summary>
+/// y_i += (sum_j U_1[i, j] y_1[j]) (.) (sum_j U_2[i, j] y_2[j]), j = 0 .. i in order, for neighbouring tokens and channels; with forget gates U[i, j] e^(c_i - c_j) in place of U[i, j].
+/// </summary>
 internal static unsafe class TriangleKernel<TLanes>
     where TLanes : unmanaged, ILanes<TLanes>
 {
@@ -88,24 +96,37 @@ internal static unsafe class TriangleKernel<TLanes>
         var sums = stackalloc TLanes[MostRows * 4];
         new Span<TLanes>(sums, MostRows * 4).Clear();
         var isPair = channel + TLanes.Count < call.Stride;
+        var faded = stackalloc float[call.IsFading ? MostRows * Page : 0];
+        var rows = stackalloc float*[MostRows];
         for (var start = 0; start < call.Position + first + count; start += Page)
         {
             var page = (float*)call.Pages[start / Page];
-            var together = count == MostRows ? Math.Clamp(call.Position + first + 1 - start, 0, Page) : 0;
+            var together = count == MostRows ? Own(call, first, start) : 0;
             for (var which = 0; which < 2; which++)
             {
                 var y = page + (which == 0 ? call.FirstOffset : call.SecondOffset) + channel;
+                for (var i = 0; i < count; i++)
+                {
+                    rows[i] = Row(call, which, first + i) + start;
+                    if (call.IsFading)
+                    {
+                        var target = faded + (i * Page);
+                        Fade(call, (which * call.Heads) + head, start, first + i, rows[i], target);
+                        rows[i] = target;
+                    }
+                }
+
                 if (together > 0)
                 {
-                    Four(Row(call, which, first) + start, Row(call, which, first + 1) + start, Row(call, which, first + 2) + start, Row(call, which, first + 3) + start, y, call.Stride, together, isPair, sums + (2 * which));
+                    Four(rows[0], rows[1], rows[2], rows[3], y, call.Stride, together, isPair, sums + (2 * which));
                 }
 
                 for (var i = 0; i < count; i++)
                 {
-                    var own = Math.Clamp(call.Position + first + i + 1 - start, 0, Page);
+                    var own = Own(call, first + i, start);
                     if (own > together)
                     {
-                        One(Row(call, which, first + i) + start + together, y + (together * (nint)call.Stride), call.Stride, own - together, isPair, sums + (4 * i) + (2 * which));
+                        One(rows[i] + together, y + (together * (nint)call.Stride), call.Stride, own - together, isPair, sums + (4 * i) + (2 * which));
                     }
                 }
             }
@@ -137,6 +158,27 @@ internal static unsafe class TriangleKernel<TLanes>
         for (var c = begin; c < end; c++)
         {
             y[c] += values[c];
+        }
+    }
+
+    // How many tokens of the page that begins at a position a token sees.
+    private static int Own(in TriangleCall call, int token, int start) => Math.Clamp(call.Position + token + 1 - start, 0, Page);
+
+    // A token's row of U, faded: its part for one page.
+    private static void Fade(in TriangleCall call, int gate, int start, int token, float* row, float* target)
+    {
+        var (position, count) = (call.Position + token, Own(call, token, start));
+        var own = ((float*)call.Pages[position / Page])[call.FadingOffset + (gate * Page) + (position % Page)];
+        var others = (float*)call.Pages[start / Page] + call.FadingOffset + (gate * Page);
+        var j = 0;
+        for (var c = TLanes.Of(own); j <= count - TLanes.Count; j += TLanes.Count)
+        {
+            TLanes.Store(TLanes.Load(row + j) * TLanes.Exp(c - TLanes.Load(others + j)), target + j);
+        }
+
+        for (; j < count; j++)
+        {
+            target[j] = row[j] * MathF.Exp(own - others[j]);
         }
     }
 

@@ -9,7 +9,7 @@ namespace CoFrGeNet.Inference;
 /// CAttnU: y_e = w_e0 (.) x + f(w_e1 (.) x, ..) with weights of the position, O_i = (sum_j U_1[i, j] y_1[j]) (.) (sum_j U_2[i, j] y_2[j]). Rows of the triangles have nothing
 /// in common, so no state of fixed size can stand for the tokens before: y_1 and y_2 are cached, and a token costs 2 i p multiply-adds, as in attention with 4 i p, but
 /// without scores and exponentials. U_2 lies transposed in its file and is copied, 2 T (T + 1) bytes a layer; U_1 is read in place. Over distances, u is copied backwards,
-/// so that a row of U is again a run of numbers. With input maps, x is A_e x of the ensemble.
+/// so that a row of U is again a run of numbers. With input maps, x is A_e x of the ensemble. Forget gates fade U[i, j] by e^(c_i - c_j): of each token, c is cached too.
 /// </summary>
 internal sealed unsafe class CAttnU : TokenMixer
 {
@@ -19,6 +19,8 @@ internal sealed unsafe class CAttnU : TokenMixer
     private readonly nint[] _levels;
     private readonly int _maps;
     private readonly Linear _inputs;
+    private readonly Linear? _forget;
+    private readonly int _gates;
     private readonly TriangleCall _call;
     private readonly float* _low;
     private readonly float* _high;
@@ -50,6 +52,12 @@ internal sealed unsafe class CAttnU : TokenMixer
             _inputs = Linear.Read(weights, $"{name}.inputs", (long)_maps * _width, _width, config.InputBias);
         }
 
+        if (config.ForgetGates)
+        {
+            _gates = 2 * config.Heads;
+            _forget = Linear.Read(weights, $"{name}.forget", _gates, _width, bias: true);
+        }
+
         _call = config.RelativePositions ? Distances(weights, name, config.Heads) : Triangles(weights, name);
         if (config.ClipToTrainedRange)
         {
@@ -62,7 +70,9 @@ internal sealed unsafe class CAttnU : TokenMixer
     }
 
     /// <inheritdoc/>
-    public override long PageFloats => 2L * CachePool.PageTokens * EngineKernels.Padded(_width);
+    public override long PageFloats => CachePool.PageTokens * ((2L * EngineKernels.Padded(_width)) + _gates);
+
+    private nint FadingOffset => PageOffset + (2 * CachePool.PageTokens * (nint)EngineKernels.Padded(_width));
 
     /// <inheritdoc/>
     public override void Forward(Pass pass, float* x, float* residual, int stride)
@@ -75,15 +85,33 @@ internal sealed unsafe class CAttnU : TokenMixer
             _xStride = EngineKernels.Padded(_inputs.Matrix.Outputs);
             _x = pass.Arena.Take((long)pass.Rows * _xStride);
             pass.Enqueue(_inputs, _x, _xStride);
+        }
+
+        float* gates = null;
+        if (_forget is { } forget)
+        {
+            gates = pass.Arena.Take((long)pass.Rows * EngineKernels.Padded(_gates));
+            pass.Enqueue(forget, gates, EngineKernels.Padded(_gates));
+        }
+
+        if (_maps > 0 || gates != null)
+        {
             pass.Multiply(x, stride);
         }
 
         _stride = stride;
         pass.ForRows(_ensembleRow);
+        if (gates != null)
+        {
+            Fade(pass, gates);
+        }
+
         Look(pass);
         var call = _call;
         call.FirstOffset = PageOffset;
         call.SecondOffset = PageOffset + ((nint)CachePool.PageTokens * stride);
+        call.IsFading = gates != null;
+        call.FadingOffset = FadingOffset;
         call.Stride = stride;
         call.Y = residual;
         call.YStride = stride;
@@ -113,6 +141,27 @@ internal sealed unsafe class CAttnU : TokenMixer
                 y);
         }
     }
+
+    // c_i = c_(i-1) - ln(1 + e^v_i), token by token; a page holds [2 h, 64] of them.
+    private void Fade(Pass pass, float* gates)
+    {
+        foreach (var segment in pass.Segments.AsSpan(0, pass.SegmentCount))
+        {
+            for (var i = 0; i < segment.Count; i++)
+            {
+                var position = segment.Position + i;
+                var row = gates + ((nint)(segment.Row + i) * EngineKernels.Padded(_gates));
+                for (var gate = 0; gate < _gates; gate++)
+                {
+                    var before = position == 0 ? 0 : *Faded(segment.Cache, gate, position - 1);
+                    *Faded(segment.Cache, gate, position) = (float)(before - Math.Log(1 + Math.Exp(row[gate])));
+                }
+            }
+        }
+    }
+
+    private float* Faded(SequenceCache cache, int gate, int position) =>
+        (float*)cache.Pages[position / CachePool.PageTokens] + FadingOffset + ((nint)gate * CachePool.PageTokens) + (position % CachePool.PageTokens);
 
     // What an ensemble acts on: the row itself, or its share of what the input maps make of it.
     private float* Input(int row, int ensemble) => _x + ((nint)row * _xStride) + (_maps == 2 ? ensemble * _width : 0);

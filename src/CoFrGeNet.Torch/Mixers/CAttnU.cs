@@ -10,7 +10,7 @@ namespace CoFrGeNet.Torch;
 /// <summary>
 /// CAttnU (PAPER section 2): tokens become coordinates. Two ensembles of univariate ladders act on every channel with one weight a
 /// position and level, y_i = w_0 (.) x + f(w_1 (.) x, .., w_{d-1} (.) x); two lower triangular maps over positions keep causality;
-/// O = (U_1 y_1) (.) (U_2 y_2). T (2 d + T + 1) parameters. Decoding caches y_1 and y_2.
+/// O = (U_1 y_1) (.) (U_2 y_2). T (2 d + T + 1) parameters. Decoding caches y_1 and y_2, and what forget gates took away.
 /// </summary>
 /// <remarks>Letters: B batch, t new tokens at offset o, S = o + t, T context length, p channels, d depth, h heads, 2 ensembles.</remarks>
 public sealed class CAttnU : TokenMixer, ILadderLayer
@@ -36,6 +36,10 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
     // A_1, A_2, stacked, and their biases where there are any.
     [ComponentName(Name = "inputs")]
     private readonly Linear? _inputs;
+
+    // v of the forget gates f = 1 / (1 + e^v), one a head of each ensemble.
+    [ComponentName(Name = "forget")]
+    private readonly Linear? _forget;
 
     [ComponentName(Name = "range")]
     private readonly OutputRange? _range;
@@ -70,6 +74,15 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
         if (config.InputMaps > 0)
         {
             _inputs = new Linear(width, config.InputMaps * width, config.InputBias, 1 / Math.Sqrt(width), options);
+        }
+
+        if (config.ForgetGates)
+        {
+            _forget = new Linear(width, 2 * config.Heads, bias: true, std: 0, options);
+            using var quiet = no_grad();
+            // -ln f = ln(1 + e^b)
+            using var bias = Math.Log(Math.Exp(config.InitialForgetting) - 1).ToScalar();
+            _forget.Bias!.fill_(bias);
         }
 
         _range = config.ClipToTrainedRange ? new OutputRange(options, contextLength, 2) : null;
@@ -114,16 +127,19 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
         var wide = mapped.dtype == ScalarType.Float64 ? mapped : mapped.to(ScalarType.Float32);
         var y = Ensembles(wide, offset).to(ComputeType ?? wide.dtype);
         Tensor first = y.select(-2, 0), second = y.select(-2, 1);
+        var forgotten = _forget is null ? null : nn.functional.softplus(_forget.forward(x).to(wide.dtype));
         if (cache is not null)
         {
             first = cache.Append(0, first, 1);
             second = cache.Append(1, second, 1);
+            forgotten = forgotten is null ? null : cache.Append(2, forgotten, 1);
             cache.Advance(t);
+            y = stack([first, second], -2);
         }
 
-        var mixed = _triangles is null
-            ? MixDistances(_distances!, cache is null ? y : stack([first, second], -2), offset, t)
-            : MixTriangles(_triangles, first, second, offset, t);
+        var mixed = _triangles is not null ? MixTriangles(_triangles, first, second, offset, t)
+            : forgotten is null ? MixDistances(_distances!, y, offset, t)
+            : MixFading(_distances!, y, forgotten, offset, t);
         return mixed.MoveToOuterDisposeScope();
     }
 
@@ -135,7 +151,7 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
 
         // Clipping stops gradients, which the kernels' backward pass knows nothing of.
         var isDifferentiated = is_grad_enabled() && (mapped.requires_grad || levels.Any(level => level.requires_grad));
-        if (Observer is not null || (ActiveLevels ?? _levels.Count) != _levels.Count || levels.Any(level => level.dtype != ScalarType.Float32)
+        if (_forget is not null || Observer is not null || (ActiveLevels ?? _levels.Count) != _levels.Count || levels.Any(level => level.dtype != ScalarType.Float32)
             || (_range is not null && (!_range.CanFuse(_linear, _linear.numel()) || (!_range.training && isDifferentiated)))
             || UnivariateFunction.Find(mapped, _config.Depth, _config.Guard, _config.Heads, type) is not { } function)
         {
@@ -176,6 +192,44 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
         var values = y.view(batch, all, 2, heads, -1).permute(2, 3, 1, 0, 4).reshape(2 * heads, all, -1);
         var sums = bmm(rows, values).view(2, heads, t, batch, -1);
         return (sums.select(0, 0) * sums.select(0, 1)).permute(2, 1, 0, 3).reshape(batch, t, width);
+    }
+
+    // As above with U[i, j] = u_(i-j) e^(c_i - c_j), where c_i = ln f_1 + .. + ln f_i falls from token to token. forgotten: -ln f, [B, S, 2 h].
+    // Rows are taken in parts. Before a part, e^(c_i - c_j) is e^(c_i - c_o) e^(c_o - c_j) with the last token o before it: two factors of 1 or less, one a row and
+    // one a column, so that U itself stays the same for all sequences. Inside a part it is computed pair by pair.
+    private static Tensor MixFading(Tensor distances, Tensor y, Tensor forgotten, long offset, long t)
+    {
+        long batch = y.shape[0], all = y.shape[1], width = y.shape[3], heads = distances.shape[1], size = width / heads;
+        var part = all <= 256 ? 64 : 128;
+        // [2 h, t, S], [2 h, S, B, p / h]
+        var rows = DistanceRows(distances, all, offset, t, y.dtype);
+        var values = y.view(batch, all, 2, heads, -1).permute(2, 3, 1, 0, 4).reshape(2 * heads, all, batch, size);
+        // [2 h, S, B]
+        var c = forgotten.cumsum(1).neg().permute(2, 1, 0);
+        var sums = new List<Tensor>();
+        for (var done = 0L; done < t; done += part)
+        {
+            long n = Math.Min(part, t - done), start = offset + done;
+            var own = c.narrow(1, start, n);
+            var pairs = own.transpose(1, 2);
+            // A token that comes later would grow without bounds; its number in U is 0.
+            var fading = (pairs.unsqueeze(-1) - pairs.unsqueeze(-2)).clamp_max(HeldScalars.Zero).exp().to(y.dtype);
+            var maps = rows.narrow(1, done, n).narrow(2, start, n).unsqueeze(1) * fading;
+            var near = bmm(maps.flatten(0, 1), values.narrow(1, start, n).transpose(1, 2).flatten(0, 1));
+            var sum = near.view(2 * heads, batch, n, size).transpose(1, 2);
+            if (start > 0)
+            {
+                var last = c.narrow(1, start - 1, 1);
+                var faded = values.narrow(1, 0, start) * (last - c.narrow(1, 0, start)).exp().to(y.dtype).unsqueeze(-1);
+                var far = bmm(rows.narrow(1, done, n).narrow(2, 0, start), faded.flatten(2)).view(2 * heads, n, batch, size);
+                sum = sum.Plus(far * (own - last).exp().to(y.dtype).unsqueeze(-1));
+            }
+
+            sums.Add(sum);
+        }
+
+        var mixed = cat(sums, 1).view(2, heads, t, batch, size);
+        return (mixed.select(0, 0) * mixed.select(0, 1)).permute(2, 1, 0, 3).reshape(batch, t, width);
     }
 
     // U_1 and U_2 of the last t tokens, head by head: [2 h, t, S].

@@ -4,7 +4,7 @@ namespace CoFrGeNet.Torch;
 
 /// <summary>
 /// What a mixer keeps of earlier tokens while decoding: keys and values of attention, values alone of CAttnM, the two mixed inputs of
-/// CAttnU. Belongs to one sequence batch and one layer; not thread-safe.
+/// CAttnU and what its forget gates took away. Belongs to one sequence batch and one layer; not thread-safe.
 /// </summary>
 public sealed class MixerCache : IDisposable
 {
@@ -12,7 +12,7 @@ public sealed class MixerCache : IDisposable
     private const long FirstCapacity = 256;
 
     private readonly long _capacity;
-    private readonly Tensor?[] _slots = new Tensor?[2];
+    private readonly Tensor?[] _slots = new Tensor?[3];
 
     /// <summary>Creates an empty cache.</summary>
     /// <param name="capacity">Most tokens that it can hold.</param>
@@ -22,7 +22,7 @@ public sealed class MixerCache : IDisposable
     public long Length { get; private set; }
 
     /// <summary>Appends to one slot and returns everything in it. The length grows only with <see cref="Advance"/>.</summary>
-    /// <param name="slot">0 or 1.</param>
+    /// <param name="slot">0 to 2.</param>
     /// <param name="value">New tokens on axis <paramref name="axis"/>.</param>
     /// <param name="axis">The time axis.</param>
     /// <returns>A view of all tokens so far, valid until the next append.</returns>

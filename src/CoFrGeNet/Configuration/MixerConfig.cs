@@ -257,20 +257,31 @@ public sealed record CAttnUConfig : MixerConfig
     /// </summary>
     public double InitialTailDecay { get; init; } = 0.5;
 
+    /// <summary>
+    /// Whether tokens say how much of what stands before them is forgotten. Each head of each ensemble has a p-variate ladder of depth 1 with the positive denominator 1 + e^v,
+    /// v = w . x + b, and U[i, j] = u_(i-j) f_(j+1) .. f_i with its values f = 1 / (1 + e^v). 2 h (p + 1) parameters; with relative positions only.
+    /// </summary>
+    public bool ForgetGates { get; init; }
+
+    /// <summary>What a forget gate takes away at first, -ln f, in nats a token and the same for all tokens; above 0. 1 over it is how many tokens back a head sees then.</summary>
+    public double InitialForgetting { get; init; } = 0.018;
+
     /// <summary>Whether outputs outside training are clipped to the range that each position took in training (PAPER section 1).</summary>
     public bool ClipToTrainedRange { get; init; } = true;
 
     /// <inheritdoc/>
     public override long ParameterCount(ModelConfig model) =>
-        (model.ContextLength * ((2L * Depth) + (RelativePositions ? 2L * Heads : model.ContextLength + 1))) + ((long)InputMaps * model.Width * (model.Width + (InputBias ? 1 : 0)));
+        (model.ContextLength * ((2L * Depth) + (RelativePositions ? 2L * Heads : model.ContextLength + 1)))
+        + ((long)InputMaps * model.Width * (model.Width + (InputBias ? 1 : 0))) + (ForgetGates ? 2L * Heads * (model.Width + 1) : 0);
 
     /// <inheritdoc/>
     public override string ParameterFormula() =>
-        (InputMaps > 0 ? $"{InputMaps} {(InputBias ? "p (p + 1)" : "p^2")} + " : string.Empty) + (RelativePositions ? $"2 T (d + h), d = {Depth}, h = {Heads}" : $"T (2 d + T + 1), d = {Depth}");
+        (InputMaps > 0 ? $"{InputMaps} {(InputBias ? "p (p + 1)" : "p^2")} + " : string.Empty) + (ForgetGates ? "2 h (p + 1) + " : string.Empty)
+        + (RelativePositions ? $"2 T (d + h), d = {Depth}, h = {Heads}" : $"T (2 d + T + 1), d = {Depth}");
 
     /// <inheritdoc/>
     public override long FlopsPerToken(ModelConfig model) =>
-        (2L * InputMaps * model.Width * model.Width) + (4L * Depth * model.Width) + CausalFlops(model, model.Width, model.Width);
+        (2L * InputMaps * model.Width * model.Width) + (ForgetGates ? 4L * Heads * model.Width : 0) + (4L * Depth * model.Width) + CausalFlops(model, model.Width, model.Width);
 
     internal override void Check(ModelConfig model, ConfigCheck at)
     {
@@ -279,6 +290,8 @@ public sealed record CAttnUConfig : MixerConfig
         at.Between(Depth, 2, 16, "depth");
         CheckHeads(model, Heads, at);
         at.That(Heads == 1 || RelativePositions, "heads", $"{Heads} over absolute positions", "1, or more with relativePositions");
+        at.That(RelativePositions || !ForgetGates, "forgetGates", "true over absolute positions", "false, or true with relativePositions");
+        at.Above(InitialForgetting, 0, "initialForgetting");
         at.AtLeast(InitialNoise, 0, "initialNoise");
         at.That(double.IsFinite(InitialWeight), "initialWeight", $"{InitialWeight}", "a finite number");
         at.That(double.IsFinite(InitialDiagonal), "initialDiagonal", $"{InitialDiagonal}", "a finite number");

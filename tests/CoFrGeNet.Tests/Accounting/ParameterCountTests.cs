@@ -77,6 +77,11 @@ public class ParameterCountTests
     public void Cattnu_counts_the_biases_of_its_input_maps() =>
         Assert.Equal((7 * (4 + 7 + 1)) + (2 * (36 + 6)), new CAttnUConfig { InputMaps = 2, InputBias = true }.ParameterCount(Frame));
 
+    // One p-variate ladder of depth 1 with a bias for each head of both ensembles: 2 h (p + 1).
+    [Fact]
+    public void Cattnu_counts_its_forget_gates() =>
+        Assert.Equal((2 * 2 * 7) + (2 * 3 * 7) + (2 * 3 * 7), new CAttnUConfig { RelativePositions = true, Heads = 3, ForgetGates = true }.ParameterCount(Frame));
+
     [Fact]
     public void The_transformers_own_parts_are_counted()
     {

@@ -120,7 +120,7 @@ public sealed class ExportTests(ExportedModels exported) : IClassFixture<Exporte
     public static TheoryData<string> Names =>
     [
         .. (IEnumerable<string>)GoldenModels.Names.Select(row => row.Data),
-        "fa", "clamp", "unclipped", "distances", "maps", "map-biases", "sparse", "synthesizer", "gate", "fa-llama", "depth1", "mixed",
+        "fa", "clamp", "unclipped", "distances", "maps", "map-biases", "forget-gates", "sparse", "synthesizer", "gate", "fa-llama", "depth1", "mixed",
     ];
 
     [Theory]
@@ -172,6 +172,7 @@ public sealed class ExportTests(ExportedModels exported) : IClassFixture<Exporte
             "unclipped" => gpt2.WithFeedForward(cffn with { Ladders = cffn.Ladders with { ClipToTrainedRange = false } }).WithMixer(new CAttnUConfig { ClipToTrainedRange = false }),
             "distances" => gpt2.WithMixer(new CAttnUConfig { RelativePositions = true, Heads = 2 }),
             "maps" => gpt2.WithMixer(new CAttnUConfig { RelativePositions = true, Heads = 2, InputMaps = 2 }),
+            "forget-gates" => gpt2.WithMixer(new CAttnUConfig { RelativePositions = true, Heads = 2, InputMaps = 2, ForgetGates = true }),
             "map-biases" => gpt2.WithMixer(new CAttnUConfig { RelativePositions = true, Heads = 2, InputMaps = 2, InputBias = true }),
             "sparse" => gpt2.WithMixer(new SparseAttentionConfig { Heads = 2, Window = 3, Stride = 4 }),
             "synthesizer" => gpt2.WithMixer(new SynthesizerConfig { Heads = 2 }),

@@ -22,7 +22,8 @@ public class MixerContractTests
             foreach (var training in new[] { true, false })
             {
                 mixer.train(training);
-                var x = FormulaWeights.Input(2, MixerSamples.Context, MixerSamples.Width).to(device);
+                // A copy as those below are, since products of few columns sum in an order that depends on where their memory begins.
+                var x = FormulaWeights.Input(2, MixerSamples.Context, MixerSamples.Width).to(device).clone();
                 var before = mixer.forward(x);
                 for (long t = 0; t < MixerSamples.Context; t++)
                 {
@@ -50,8 +51,9 @@ public class MixerContractTests
         changed.narrow(1, 3, 1).add_(0.5);
         var moved = (mixer.forward(changed) - mixer.forward(x)).abs().amax([0L, 2L]);
 
-        // Position 3 is seen from 4, 5 and, as every fourth token of the sparse pattern, from everywhere after.
-        Assert.All(PlainMath.Values(moved.narrow(0, 4, 6)), change => Assert.True(change > 1e-4, $"{change}"));
+        // Position 3 is seen from 4, 5 and, as every fourth token of the sparse pattern, from everywhere after; forget gates leave a hundredth after a few tokens.
+        var least = name.Contains("forget", StringComparison.Ordinal) ? 1e-6 : 1e-4;
+        Assert.All(PlainMath.Values(moved.narrow(0, 4, 6)), change => Assert.True(change > least, $"{change}"));
     }
 
     [Theory]
@@ -121,7 +123,7 @@ public class MixerContractTests
             using var scope = NewDisposeScope();
             using var quiet = no_grad();
             using var mixer = MixerSamples.Create(name, device);
-            var x = FormulaWeights.Input(3, MixerSamples.Context, MixerSamples.Width).to(device);
+            var x = FormulaWeights.Input(3, MixerSamples.Context, MixerSamples.Width).to(device).clone();
             var together = mixer.forward(x);
             for (long b = 0; b < 3; b++)
             {

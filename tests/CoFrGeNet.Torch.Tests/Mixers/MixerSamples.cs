@@ -10,7 +10,7 @@ internal static class MixerSamples
     public const int Context = 10;
 
     public static TheoryData<string> Names =>
-        ["attention", "grouped-rotary", "sparse", "synthesizer", "cattnm", "cattnm-clamp", "cattnm-relative", "cattnu", "cattnu-deep", "cattnu-relative", "cattnu-map", "cattnu-maps", "cattnu-bias"];
+        ["attention", "grouped-rotary", "sparse", "synthesizer", "cattnm", "cattnm-clamp", "cattnm-relative", "cattnu", "cattnu-deep", "cattnu-relative", "cattnu-map", "cattnu-maps", "cattnu-bias", "cattnu-forget", "cattnu-forget-maps"];
 
     public static MixerConfig Config(string name) => name switch
     {
@@ -38,6 +38,8 @@ internal static class MixerSamples
         "cattnu-map" => new CAttnUConfig { InputMaps = 1 },
         "cattnu-maps" => new CAttnUConfig { InputMaps = 2, RelativePositions = true, Heads = 3 },
         "cattnu-bias" => new CAttnUConfig { InputMaps = 2, InputBias = true, RelativePositions = true, Heads = 2 },
+        "cattnu-forget" => new CAttnUConfig { RelativePositions = true, ForgetGates = true },
+        "cattnu-forget-maps" => new CAttnUConfig { InputMaps = 2, RelativePositions = true, Heads = 3, ForgetGates = true },
         _ => throw new ArgumentOutOfRangeException(nameof(name), name, "No such mixer."),
     };
 

@@ -66,6 +66,8 @@ public class StaticMixerTests
     [InlineData("cattnu-map")]
     [InlineData("cattnu-maps")]
     [InlineData("cattnu-bias")]
+    [InlineData("cattnu-forget")]
+    [InlineData("cattnu-forget-maps")]
     public void Cattnu_is_the_product_of_two_triangular_maps_of_ladders(string name)
     {
         using var scope = NewDisposeScope();
@@ -93,13 +95,53 @@ public class StaticMixerTests
         var headSize = MixerSamples.Width / config.Heads;
         double U(int e, int i, int j, int c) =>
             triangles is null ? PlainMath.Values(weights["distances"][e, c / headSize])[i - j] : e == 0 ? triangles[i][j] : triangles[j][i + 1];
-        double Mixed(int e, int i, int c) => Enumerable.Range(0, i + 1).Sum(j => U(e, i, j, c) * Y(e, j, c));
+        // What is left of token j at token i: the product of the ladders 1 / (1 + e^v) of the tokens after it, as they are defined.
+        var gates = config.ForgetGates ? PlainMath.Rows(weights["forget.weight"]) : [];
+        var biases = config.ForgetGates ? PlainMath.Values(weights["forget.bias"]) : [];
+        double Left(int gate, int i, int j) =>
+            gates.Length == 0 ? 1 : Enumerable.Range(j + 1, i - j).Aggregate(1.0, (left, k) => left / (1 + Math.Exp(PlainMath.Dot(gates[gate], rows[k]) + biases[gate])));
+        double Mixed(int e, int i, int c) => Enumerable.Range(0, i + 1).Sum(j => U(e, i, j, c) * Left((e * config.Heads) + (c / headSize), i, j) * Y(e, j, c));
         double[][] expected = [.. rows.Select((row, i) => row.Select((_, c) => Mixed(0, i, c) * Mixed(1, i, c)).ToArray())];
         foreach (var device in TestDevices.Available)
         {
             using var there = MixerSamples.Create(name, device);
             PlainMath.AssertClose(expected, there.forward(x.to(device)), Float32Sums);
         }
+    }
+
+    // Rows are computed in parts of 64 and 128 tokens. With 6 nats a token nothing is left of a text after 15 tokens, and e^-c_j would not be a number after 119.
+    [Theory]
+    [InlineData(200, 0.01)]
+    [InlineData(200, 6)]
+    [InlineData(300, 0.2)]
+    public void Forget_gates_fade_long_texts_as_they_fade_short_ones(int context, double forgetting)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        using var mixer = new CAttnU(4, context, new CAttnUConfig { RelativePositions = true, Heads = 2, ForgetGates = true, InitialForgetting = forgetting, InitialTailDecay = 0.99 });
+        mixer.eval();
+        var weights = mixer.state_dict();
+        weights["forget.weight"].copy_(FormulaWeights.Input(4, 4) * 0.3);
+        var x = FormulaWeights.Input(2, context, 4);
+        var left = nn.functional.softplus(nn.functional.linear(x, weights["forget.weight"], weights["forget.bias"]).to(float64)).neg().cumsum(1).permute(2, 0, 1).view(2, 2, 2, context);
+        var ages = arange(context).unsqueeze(1) - arange(context);
+        var maps = weights["distances"].to(float64).index_select(2, ages.clamp_min(0).flatten()).view(2, 2, 1, context, context).tril() * (left.unsqueeze(-1) - left.unsqueeze(-2)).clamp_max(0).exp();
+        // y [B, T, 2, p] of the same mixer without gates: its maps are of no concern here.
+        var levels = weights["levels.0"].t().unsqueeze(-1) * x.unsqueeze(2);
+        var y = (weights["linear"].t().unsqueeze(-1) * x.unsqueeze(2)).to(float64) + (levels / (levels.square() + 1)).to(float64);
+        var sums = matmul(maps, y.view(2, context, 2, 2, 2).permute(2, 3, 0, 1, 4));
+        var expected = (sums[0] * sums[1]).permute(1, 2, 0, 3).reshape(2, context, 4);
+
+        // Sums of up to 300 products around 1 in float32.
+        Assert.InRange(PlainMath.Deviation(mixer.forward(x), expected), 0, 2e-5);
+        using var cache = new MixerCache(context);
+        var pieces = new List<Tensor>();
+        foreach (var (first, count) in new[] { (0, 1), (1, 130), (131, 2), (133, context - 133) })
+        {
+            pieces.Add(mixer.forward(x.narrow(1, first, count), cache));
+        }
+
+        Assert.InRange(PlainMath.Deviation(cat(pieces, 1), expected), 0, 2e-5);
     }
 
     [Fact]
@@ -134,6 +176,16 @@ public class StaticMixerTests
                 Assert.Equal(expected, triangles[i][j], 1e-7);
             }
         }
+    }
+
+    [Fact]
+    public void Forget_gates_start_as_the_configuration_says()
+    {
+        using var scope = NewDisposeScope();
+        using var mixer = new CAttnU(4, 6, new CAttnUConfig { RelativePositions = true, Heads = 2, ForgetGates = true, InitialForgetting = 0.25 });
+        var weights = mixer.state_dict();
+        Assert.All(PlainMath.Values(weights["forget.weight"]), value => Assert.Equal(0, value));
+        Assert.All(PlainMath.Values(weights["forget.bias"]), value => Assert.Equal(0.25, Math.Log(1 + Math.Exp(value)), 1e-7));
     }
 
     [Fact]

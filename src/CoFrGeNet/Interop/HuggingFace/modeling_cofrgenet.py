@@ -223,6 +223,8 @@ class CAttnU(nn.Module):
         self.maps = config.get("inputMaps", 0)
         if self.maps:
             self.inputs = nn.Linear(width, self.maps * width, bias=config.get("inputBias", False))
+        # Gates f = 1 / (1 + e^v) of each ensemble and head: U[i, j] = u[i - j] f[j + 1] .. f[i].
+        self.forget = nn.Linear(width, 2 * config.get("heads", 1)) if config.get("forgetGates") else None
 
     def forward(self, x):
         t = x.shape[1]
@@ -239,6 +241,11 @@ class CAttnU(nn.Module):
             position = torch.arange(t, device=x.device)
             lower, upper = self.distances[:, :, (position[:, None] - position).clamp(min=0)].tril()
             heads = lower.shape[0]
+            if self.forget is not None:
+                # [B, 2, h, T]; kept from j to i: e^(kept_i - kept_j), 1 at most.
+                kept = -F.softplus(self.forget(x).float()).cumsum(1).transpose(1, 2).unflatten(1, (2, heads))
+                fading = (kept.unsqueeze(-1) - kept.unsqueeze(-2)).clamp(max=0).exp()
+                lower, upper = lower * fading[:, 0], upper * fading[:, 1]
             mixed = (lower @ split_heads(first, heads)) * (upper @ split_heads(second, heads))
             return mixed.transpose(1, 2).flatten(2).to(x.dtype)
         lower, upper = self.triangles[:t, :t].tril(), self.triangles[:t, 1 : t + 1].t().tril()
