@@ -119,7 +119,8 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
         using var scope = NewDisposeScope();
         long offset = cache?.Length ?? 0, t = x.shape[1], all = offset + t;
         var mapped = _inputs is null ? x.unsqueeze(2) : _inputs.forward(x).view([.. x.shape[..^1], _config.InputMaps, -1]);
-        if (cache is null && OnDevice(mapped) is { } product)
+        var forgotten = _forget is null ? null : nn.functional.softplus(_forget.forward(x).to(mapped.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32));
+        if (cache is null && OnDevice(mapped, forgotten) is { } product)
         {
             return product.MoveToOuterDisposeScope();
         }
@@ -127,7 +128,6 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
         var wide = mapped.dtype == ScalarType.Float64 ? mapped : mapped.to(ScalarType.Float32);
         var y = Ensembles(wide, offset).to(ComputeType ?? wide.dtype);
         Tensor first = y.select(-2, 0), second = y.select(-2, 1);
-        var forgotten = _forget is null ? null : nn.functional.softplus(_forget.forward(x).to(wide.dtype));
         if (cache is not null)
         {
             first = cache.Append(0, first, 1);
@@ -137,21 +137,19 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
             y = stack([first, second], -2);
         }
 
-        var mixed = _triangles is not null ? MixTriangles(_triangles, first, second, offset, t)
-            : forgotten is null ? MixDistances(_distances!, y, offset, t)
-            : MixFading(_distances!, y, forgotten, offset, t);
+        var mixed = _triangles is null ? MixDistances(_distances!, y, forgotten, offset, t) : MixTriangles(_triangles, first, second, offset, t);
         return mixed.MoveToOuterDisposeScope();
     }
 
     // The same by kernels of a CUDA device; null: there are none, or something is asked for that they do not do.
-    private Tensor? OnDevice(Tensor mapped)
+    private Tensor? OnDevice(Tensor mapped, Tensor? forgotten)
     {
         var type = ComputeType ?? ScalarType.Float32;
         Tensor[] levels = [_linear, .. _levels];
 
         // Clipping stops gradients, which the kernels' backward pass knows nothing of.
         var isDifferentiated = is_grad_enabled() && (mapped.requires_grad || levels.Any(level => level.requires_grad));
-        if (_forget is not null || Observer is not null || (ActiveLevels ?? _levels.Count) != _levels.Count || levels.Any(level => level.dtype != ScalarType.Float32)
+        if (Observer is not null || (ActiveLevels ?? _levels.Count) != _levels.Count || levels.Any(level => level.dtype != ScalarType.Float32)
             || (_range is not null && (!_range.CanFuse(_linear, _linear.numel()) || (!_range.training && isDifferentiated)))
             || UnivariateFunction.Find(mapped, _config.Depth, _config.Guard, _config.Heads, type) is not { } function)
         {
@@ -165,8 +163,9 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
             return null;
         }
 
-        var rows = _triangles is null ? DistanceRows(_distances!, t, 0, t, type) : stack([.. Triangles(_triangles, t, 0, t, type)]);
-        return function.Join(bmm(rows, y.flatten(0, 1).flatten(2)).view(y.shape));
+        var values = y.flatten(0, 1);
+        var sums = _triangles is null ? SumsOverDistances(_distances!, values, forgotten, 0, t) : bmm(stack([.. Triangles(_triangles, t, 0, t, type)]), values.flatten(2));
+        return function.Join(sums.view(y.shape));
     }
 
     // y_1, y_2 [B, S, p] -> (U_1 y_1) (.) (U_2 y_2) of the last t tokens.
@@ -185,51 +184,54 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
     }
 
     // y [B, S, 2, p] -> (U_1 y_1) (.) (U_2 y_2) of the last t tokens, head by head, as one batch of 2 h products.
-    private static Tensor MixDistances(Tensor distances, Tensor y, long offset, long t)
+    private static Tensor MixDistances(Tensor distances, Tensor y, Tensor? forgotten, long offset, long t)
     {
         long batch = y.shape[0], all = y.shape[1], width = y.shape[3], heads = distances.shape[1];
-        var rows = DistanceRows(distances, all, offset, t, y.dtype);
-        var values = y.view(batch, all, 2, heads, -1).permute(2, 3, 1, 0, 4).reshape(2 * heads, all, -1);
-        var sums = bmm(rows, values).view(2, heads, t, batch, -1);
+        var values = y.view(batch, all, 2, heads, -1).permute(2, 3, 1, 0, 4).reshape(2 * heads, all, batch, -1);
+        var sums = SumsOverDistances(distances, values, forgotten, offset, t).view(2, heads, t, batch, -1);
         return (sums.select(0, 0) * sums.select(0, 1)).permute(2, 1, 0, 3).reshape(batch, t, width);
     }
 
-    // As above with U[i, j] = u_(i-j) e^(c_i - c_j), where c_i = ln f_1 + .. + ln f_i falls from token to token. forgotten: -ln f, [B, S, 2 h].
+    // y [2 h, S, B, p / h] -> U y of the last t tokens. forgotten, [B, S, 2 h]: -ln f of the forget gates.
+    private static Tensor SumsOverDistances(Tensor distances, Tensor y, Tensor? forgotten, long offset, long t)
+    {
+        var rows = DistanceRows(distances, y.shape[1], offset, t, y.dtype);
+        return forgotten is null ? bmm(rows, y.flatten(2)).view(y.shape[0], t, y.shape[2], y.shape[3]) : Faded(rows, y, forgotten, offset, t);
+    }
+
+    // As above with U[i, j] = u_(i-j) e^(c_i - c_j), where c_i = ln f_1 + .. + ln f_i falls from token to token.
     // Rows are taken in parts. Before a part, e^(c_i - c_j) is e^(c_i - c_o) e^(c_o - c_j) with the last token o before it: two factors of 1 or less, one a row and
     // one a column, so that U itself stays the same for all sequences. Inside a part it is computed pair by pair.
-    private static Tensor MixFading(Tensor distances, Tensor y, Tensor forgotten, long offset, long t)
+    private static Tensor Faded(Tensor rows, Tensor y, Tensor forgotten, long offset, long t)
     {
-        long batch = y.shape[0], all = y.shape[1], width = y.shape[3], heads = distances.shape[1], size = width / heads;
+        long maps = y.shape[0], all = y.shape[1], batch = y.shape[2], size = y.shape[3];
         var part = all <= 256 ? 64 : 128;
-        // [2 h, t, S], [2 h, S, B, p / h]
-        var rows = DistanceRows(distances, all, offset, t, y.dtype);
-        var values = y.view(batch, all, 2, heads, -1).permute(2, 3, 1, 0, 4).reshape(2 * heads, all, batch, size);
-        // [2 h, S, B]
-        var c = forgotten.cumsum(1).neg().permute(2, 1, 0);
+        // [2 h, B, S]
+        var c = forgotten.cumsum(1).neg().permute(2, 0, 1).contiguous();
         var sums = new List<Tensor>();
         for (var done = 0L; done < t; done += part)
         {
             long n = Math.Min(part, t - done), start = offset + done;
-            var own = c.narrow(1, start, n);
-            var pairs = own.transpose(1, 2);
+            var own = c.narrow(2, start, n);
             // A token that comes later would grow without bounds; its number in U is 0.
-            var fading = (pairs.unsqueeze(-1) - pairs.unsqueeze(-2)).clamp_max(HeldScalars.Zero).exp().to(y.dtype);
-            var maps = rows.narrow(1, done, n).narrow(2, start, n).unsqueeze(1) * fading;
-            var near = bmm(maps.flatten(0, 1), values.narrow(1, start, n).transpose(1, 2).flatten(0, 1));
-            var sum = near.view(2 * heads, batch, n, size).transpose(1, 2);
+            var fading = (own.unsqueeze(-1) - own.unsqueeze(-2)).clamp_max(HeldScalars.Zero).exp().to(y.dtype);
+            var near = rows.narrow(1, done, n).narrow(2, start, n).unsqueeze(1) * fading;
+            var sum = bmm(near.flatten(0, 1), y.narrow(1, start, n).transpose(1, 2).flatten(0, 1)).view(maps, batch, n, size).transpose(1, 2);
             if (start > 0)
             {
-                var last = c.narrow(1, start - 1, 1);
-                var faded = values.narrow(1, 0, start) * (last - c.narrow(1, 0, start)).exp().to(y.dtype).unsqueeze(-1);
-                var far = bmm(rows.narrow(1, done, n).narrow(2, 0, start), faded.flatten(2)).view(2 * heads, n, batch, size);
-                sum = sum.Plus(far * (own - last).exp().to(y.dtype).unsqueeze(-1));
+                var last = c.narrow(2, start - 1, 1);
+                var faded = y.narrow(1, 0, start) * Factor(last - c.narrow(2, 0, start));
+                var far = bmm(rows.narrow(1, done, n).narrow(2, 0, start), faded.flatten(2)).view(maps, n, batch, size);
+                sum = sum.Plus(far * Factor(own - last));
             }
 
             sums.Add(sum);
         }
 
-        var mixed = cat(sums, 1).view(2, heads, t, batch, size);
-        return (mixed.select(0, 0) * mixed.select(0, 1)).permute(2, 1, 0, 3).reshape(batch, t, width);
+        return cat(sums, 1);
+
+        // [2 h, B, n] -> e^. as factors of [2 h, n, B, p / h].
+        Tensor Factor(Tensor exponents) => exponents.exp().to(y.dtype).transpose(1, 2).contiguous().unsqueeze(-1);
     }
 
     // U_1 and U_2 of the last t tokens, head by head: [2 h, t, S].
