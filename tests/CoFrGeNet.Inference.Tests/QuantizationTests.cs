@@ -20,6 +20,7 @@ public sealed class QuantizationTests : IDisposable
     [InlineData("llama", WeightType.Int8)]
     [InlineData("llama", WeightType.Int4)]
     [InlineData("fu", WeightType.Int8)]
+    [InlineData("u-forget", WeightType.Int8)]
     [InlineData("elementwise", WeightType.Int4)]
     [InlineData("a", WeightType.BFloat16)]
     public void Rounded_weights_give_nearly_the_same_logits_row_by_row_and_in_blocks(string name, WeightType type)

@@ -15,7 +15,7 @@ internal static class TinyModel
     /// <summary>Where outputs are clipped, if they are: at this and at its negative.</summary>
     public const float RangeEnd = 0.1f;
 
-    public static TheoryData<string> Names => ["gpt2", "llama", "f", "elementwise", "a", "u", "fu", "synthesizer"];
+    public static TheoryData<string> Names => ["gpt2", "llama", "f", "elementwise", "a", "u", "u-forget", "fu", "synthesizer"];
 
     public static ModelConfig Config(string name) => name switch
     {
@@ -31,6 +31,7 @@ internal static class TinyModel
         "a" => Of(new CAttnMConfig { Heads = 3, Ladders = new() { Count = 5, Depth = 2, ClipToTrainedRange = false } }, new MlpConfig()),
         "u" => Of(new CAttnUConfig { ClipToTrainedRange = false }, new MlpConfig()),
         "u-clipped" => Of(new CAttnUConfig(), new MlpConfig()),
+        "u-forget" => Of(new CAttnUConfig { InputMaps = 2, RelativePositions = true, Heads = 3, ForgetGates = true, ClipToTrainedRange = false }, new MlpConfig()),
         "fu" => Of(new CAttnUConfig { ClipToTrainedRange = false }, Cffn),
         "synthesizer" => Of(new SynthesizerConfig { Heads = 3 }, new GatedLinearConfig()),
         _ => throw new ArgumentOutOfRangeException(nameof(name), name, "No such model."),
@@ -72,13 +73,15 @@ internal static class TinyModel
             return [.. Enumerable.Repeat(name.EndsWith("low", StringComparison.Ordinal) ? -RangeEnd : RangeEnd, (int)shape.Aggregate(1L, (a, b) => a * b))];
         }
 
+        // Gates that keep something of a token for some pages.
+        var (offset, size) = name.EndsWith("forget.bias", StringComparison.Ordinal) ? (-4f, 0.5f) : name.EndsWith("forget.weight", StringComparison.Ordinal) ? (0f, 0.05f) : (0f, 0.5f);
         var seed = name.Aggregate(17, (sum, letter) => (sum * 31) + letter);
         var random = new Random(seed);
-        var center = name.EndsWith("norm.weight", StringComparison.Ordinal) ? 1f : 0f;
+        var center = name.EndsWith("norm.weight", StringComparison.Ordinal) ? 1f : offset;
         var values = new float[shape.Aggregate(1L, (a, b) => a * b)];
         foreach (ref var value in values.AsSpan())
         {
-            value = center + (0.5f * (random.NextSingle() - 0.5f));
+            value = center + (size * (random.NextSingle() - 0.5f));
         }
 
         return values;
@@ -135,7 +138,9 @@ internal static class TinyModel
             CAttnUConfig u =>
             [
                 ($"{name}.linear", [2, model.ContextLength]), .. Enumerable.Range(0, u.Depth - 1).Select(k => ($"{name}.levels.{k}", new long[] { 2, model.ContextLength })),
-                ($"{name}.triangles", [model.ContextLength, model.ContextLength + 1]),
+                u.RelativePositions ? ($"{name}.distances", [2, u.Heads, model.ContextLength]) : ($"{name}.triangles", [model.ContextLength, model.ContextLength + 1]),
+                .. u.InputMaps > 0 ? Linear($"{name}.inputs", u.InputMaps * p, p, u.InputBias) : [],
+                .. u.ForgetGates ? Linear($"{name}.forget", 2L * u.Heads, p, true) : [],
                 .. u.ClipToTrainedRange ? new[] { "low", "high" }.Select(end => ($"{name}.range.{end}", new long[] { model.ContextLength, 2 })) : [],
             ],
             SynthesizerConfig s =>

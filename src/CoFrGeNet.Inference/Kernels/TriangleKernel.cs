@@ -70,6 +70,7 @@ internal static unsafe class TriangleKernel<TLanes>
     public const int MostRows = 4;
 
     private const int Page = CachePool.PageTokens;
+    private const float LeastKept = 1e-30f;
 
     /// <summary>Channels at once.</summary>
     public static int Channels => 2 * TLanes.Count;
@@ -164,21 +165,22 @@ internal static unsafe class TriangleKernel<TLanes>
     // How many tokens of the page that begins at a position a token sees.
     private static int Own(in TriangleCall call, int token, int start) => Math.Clamp(call.Position + token + 1 - start, 0, Page);
 
-    // A token's row of U, faded: its part for one page.
+    // A token's row of U, faded: its part for one page. What is less than 1e-30 is 0, as in training, before denormal numbers begin.
     private static void Fade(in TriangleCall call, int gate, int start, int token, float* row, float* target)
     {
         var (position, count) = (call.Position + token, Own(call, token, start));
         var own = ((float*)call.Pages[position / Page])[call.FadingOffset + (gate * Page) + (position % Page)];
         var others = (float*)call.Pages[start / Page] + call.FadingOffset + (gate * Page);
         var j = 0;
-        for (var c = TLanes.Of(own); j <= count - TLanes.Count; j += TLanes.Count)
+        TLanes c = TLanes.Of(own), least = TLanes.Of(LeastKept), zero = TLanes.Of(0);
+        for (; j <= count - TLanes.Count; j += TLanes.Count)
         {
-            TLanes.Store(TLanes.Load(row + j) * TLanes.Exp(c - TLanes.Load(others + j)), target + j);
+            TLanes.Store(TLanes.Load(row + j) * TLanes.Max(TLanes.Exp(c - TLanes.Load(others + j)) - least, zero), target + j);
         }
 
         for (; j < count; j++)
         {
-            target[j] = row[j] * MathF.Exp(own - others[j]);
+            target[j] = row[j] * MathF.Max(MathF.Exp(own - others[j]) - LeastKept, 0);
         }
     }
 

@@ -8,7 +8,7 @@ namespace CoFrGeNet.Inference;
 /// <summary>
 /// CAttnU: y_e = w_e0 (.) x + f(w_e1 (.) x, ..) with weights of the position, O_i = (sum_j U_1[i, j] y_1[j]) (.) (sum_j U_2[i, j] y_2[j]). Rows of the triangles have nothing
 /// in common, so no state of fixed size can stand for the tokens before: y_1 and y_2 are cached, and a token costs 2 i p multiply-adds, as in attention with 4 i p, but
-/// without scores and exponentials. U_2 lies transposed in its file and is copied, 2 T (T + 1) bytes a layer; U_1 is read in place. Over distances, u is copied backwards,
+/// without scores and their softmax. U_2 lies transposed in its file and is copied, 2 T (T + 1) bytes a layer; U_1 is read in place. Over distances, u is copied backwards,
 /// so that a row of U is again a run of numbers. With input maps, x is A_e x of the ensemble. Forget gates fade U[i, j] by e^(c_i - c_j): of each token, c is cached too.
 /// </summary>
 internal sealed unsafe class CAttnU : TokenMixer
@@ -154,11 +154,13 @@ internal sealed unsafe class CAttnU : TokenMixer
                 for (var gate = 0; gate < _gates; gate++)
                 {
                     var before = position == 0 ? 0 : *Faded(segment.Cache, gate, position - 1);
-                    *Faded(segment.Cache, gate, position) = (float)(before - Math.Log(1 + Math.Exp(row[gate])));
+                    *Faded(segment.Cache, gate, position) = (float)(before - Softplus(row[gate]));
                 }
             }
         }
     }
+
+    private static double Softplus(double v) => Math.Max(v, 0) + Math.Log(1 + Math.Exp(-Math.Abs(v)));
 
     private float* Faded(SequenceCache cache, int gate, int position) =>
         (float*)cache.Pages[position / CachePool.PageTokens] + FadingOffset + ((nint)gate * CachePool.PageTokens) + (position % CachePool.PageTokens);

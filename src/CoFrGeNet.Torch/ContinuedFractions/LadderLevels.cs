@@ -13,9 +13,6 @@ namespace CoFrGeNet.Torch;
 /// </summary>
 internal sealed class LadderLevels : IDisposable
 {
-    // From here on softplus(x) = x in float64 too.
-    private const double SoftplusThreshold = 40;
-
     private readonly Tensor _a;
     private readonly Scalar _bound;
     private readonly Scalar _negatedBound;
@@ -54,7 +51,9 @@ internal sealed class LadderLevels : IDisposable
 
         using (bounded)
         {
-            return nn.functional.softplus(bounded, 1, SoftplusThreshold).add_(_epsilon);
+            // ln(1 + e^a) is -ln sigmoid(-a).
+            bounded.neg_();
+            return nn.functional.logsigmoid(bounded).neg_().add_(_epsilon);
         }
     }
 

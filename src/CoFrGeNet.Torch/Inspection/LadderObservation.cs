@@ -136,7 +136,7 @@ public sealed class LadderObservation : IDisposable
         var bound = Math.ScaleB(1, LadderRange.For((int)samples.shape[1], 127, _layer.Guard).BoundExponent);
         using Scalar least = (-bound).ToScalar(), most = bound.ToScalar();
         var a = samples.to(ScalarType.Float64).clamp(least, most);
-        return _layer.Guard is PositiveGuard guard ? nn.functional.softplus(a).Plus(guard.Epsilon) : a;
+        return _layer.Guard is PositiveGuard guard ? a.Softplus().Plus(guard.Epsilon) : a;
     }
 
     // K_d before it is guarded, [N, J].

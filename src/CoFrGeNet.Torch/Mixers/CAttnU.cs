@@ -10,11 +10,13 @@ namespace CoFrGeNet.Torch;
 /// <summary>
 /// CAttnU (PAPER section 2): tokens become coordinates. Two ensembles of univariate ladders act on every channel with one weight a
 /// position and level, y_i = w_0 (.) x + f(w_1 (.) x, .., w_{d-1} (.) x); two lower triangular maps over positions keep causality;
-/// O = (U_1 y_1) (.) (U_2 y_2). T (2 d + T + 1) parameters. Decoding caches y_1 and y_2, and what forget gates took away.
+/// O = (U_1 y_1) (.) (U_2 y_2). T (2 d + T + 1) parameters. Decoding caches y_1 and y_2, and what forget gates leave of a token's past.
 /// </summary>
 /// <remarks>Letters: B batch, t new tokens at offset o, S = o + t, T context length, p channels, d depth, h heads, 2 ensembles.</remarks>
 public sealed class CAttnU : TokenMixer, ILadderLayer
 {
+    private const double LeastKept = 1e-30;
+
     private readonly CAttnUConfig _config;
 
     // w_0: 2 x T.
@@ -78,10 +80,10 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
 
         if (config.ForgetGates)
         {
-            _forget = new Linear(width, 2 * config.Heads, bias: true, std: 0, options);
+            _forget = new Linear(width, 2 * config.Heads, bias: true, std: 0, options) { IsExact = true };
             using var quiet = no_grad();
-            // -ln f = ln(1 + e^b)
-            using var bias = Math.Log(Math.Exp(config.InitialForgetting) - 1).ToScalar();
+            // -ln f = ln(1 + e^b), so b = ln(e^-ln f - 1).
+            using var bias = (config.InitialForgetting + Math.Log(1 - Math.Exp(-config.InitialForgetting))).ToScalar();
             _forget.Bias!.fill_(bias);
         }
 
@@ -119,8 +121,9 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
         using var scope = NewDisposeScope();
         long offset = cache?.Length ?? 0, t = x.shape[1], all = offset + t;
         var mapped = _inputs is null ? x.unsqueeze(2) : _inputs.forward(x).view([.. x.shape[..^1], _config.InputMaps, -1]);
-        var forgotten = _forget is null ? null : nn.functional.softplus(_forget.forward(x).to(mapped.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32));
-        if (cache is null && OnDevice(mapped, forgotten) is { } product)
+        // ln f = -ln(1 + e^v)
+        var kept = _forget is null ? null : nn.functional.logsigmoid(_forget.forward(x).to(mapped.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32).neg());
+        if (cache is null && OnDevice(mapped, kept) is { } product)
         {
             return product.MoveToOuterDisposeScope();
         }
@@ -132,17 +135,18 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
         {
             first = cache.Append(0, first, 1);
             second = cache.Append(1, second, 1);
-            forgotten = forgotten is null ? null : cache.Append(2, forgotten, 1);
+            kept = kept is null ? null : cache.Append(2, kept, 1);
             cache.Advance(t);
-            y = stack([first, second], -2);
         }
 
-        var mixed = _triangles is null ? MixDistances(_distances!, y, forgotten, offset, t) : MixTriangles(_triangles, first, second, offset, t);
+        var mixed = _triangles is null
+            ? MixDistances(_distances!, cache is null ? y : stack([first, second], -2), kept, offset, t)
+            : MixTriangles(_triangles, first, second, offset, t);
         return mixed.MoveToOuterDisposeScope();
     }
 
     // The same by kernels of a CUDA device; null: there are none, or something is asked for that they do not do.
-    private Tensor? OnDevice(Tensor mapped, Tensor? forgotten)
+    private Tensor? OnDevice(Tensor mapped, Tensor? kept)
     {
         var type = ComputeType ?? ScalarType.Float32;
         Tensor[] levels = [_linear, .. _levels];
@@ -164,7 +168,7 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
         }
 
         var values = y.flatten(0, 1);
-        var sums = _triangles is null ? SumsOverDistances(_distances!, values, forgotten, 0, t) : bmm(stack([.. Triangles(_triangles, t, 0, t, type)]), values.flatten(2));
+        var sums = _triangles is null ? SumsOverDistances(_distances!, values, kept, 0, t) : bmm(stack([.. Triangles(_triangles, t, 0, t, type)]), values.flatten(2));
         return function.Join(sums.view(y.shape));
     }
 
@@ -184,55 +188,68 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
     }
 
     // y [B, S, 2, p] -> (U_1 y_1) (.) (U_2 y_2) of the last t tokens, head by head, as one batch of 2 h products.
-    private static Tensor MixDistances(Tensor distances, Tensor y, Tensor? forgotten, long offset, long t)
+    private static Tensor MixDistances(Tensor distances, Tensor y, Tensor? kept, long offset, long t)
     {
         long batch = y.shape[0], all = y.shape[1], width = y.shape[3], heads = distances.shape[1];
         var values = y.view(batch, all, 2, heads, -1).permute(2, 3, 1, 0, 4).reshape(2 * heads, all, batch, -1);
-        var sums = SumsOverDistances(distances, values, forgotten, offset, t).view(2, heads, t, batch, -1);
+        var sums = SumsOverDistances(distances, values, kept, offset, t).view(2, heads, t, batch, -1);
         return (sums.select(0, 0) * sums.select(0, 1)).permute(2, 1, 0, 3).reshape(batch, t, width);
     }
 
-    // y [2 h, S, B, p / h] -> U y of the last t tokens. forgotten, [B, S, 2 h]: -ln f of the forget gates.
-    private static Tensor SumsOverDistances(Tensor distances, Tensor y, Tensor? forgotten, long offset, long t)
+    // y [2 h, S, B, p / h] -> U y of the last t tokens. kept, [B, S, 2 h]: ln f of the forget gates.
+    private static Tensor SumsOverDistances(Tensor distances, Tensor y, Tensor? kept, long offset, long t)
     {
         var rows = DistanceRows(distances, y.shape[1], offset, t, y.dtype);
-        return forgotten is null ? bmm(rows, y.flatten(2)).view(y.shape[0], t, y.shape[2], y.shape[3]) : Faded(rows, y, forgotten, offset, t);
+        return kept is null ? bmm(rows, y.flatten(2)).view(y.shape[0], t, y.shape[2], y.shape[3]) : Faded(rows, y, kept, offset, t);
     }
 
-    // As above with U[i, j] = u_(i-j) e^(c_i - c_j), where c_i = ln f_1 + .. + ln f_i falls from token to token.
-    // Rows are taken in parts. Before a part, e^(c_i - c_j) is e^(c_i - c_o) e^(c_o - c_j) with the last token o before it: two factors of 1 or less, one a row and
-    // one a column, so that U itself stays the same for all sequences. Inside a part it is computed pair by pair.
-    private static Tensor Faded(Tensor rows, Tensor y, Tensor forgotten, long offset, long t)
+    // As above with U[i, j] = u_(i-j) e^(c_i - c_j), where c_i = ln f_1 + .. + ln f_i falls from token to token. Rows are taken in parts, of which long texts have eight:
+    // what is kept of a part is its own square of factors and a copy of all that stands before it.
+    private static Tensor Faded(Tensor rows, Tensor y, Tensor kept, long offset, long t)
     {
-        long maps = y.shape[0], all = y.shape[1], batch = y.shape[2], size = y.shape[3];
-        var part = all <= 256 ? 64 : 128;
-        // [2 h, B, S]
-        var c = forgotten.cumsum(1).neg().permute(2, 0, 1).contiguous();
+        var all = y.shape[1];
+        var part = Math.Max(64, (all + 511) / 512 * 64);
+        // [2 h, B, S], in float64: differences of far falls would be those of their roundings.
+        var c = kept.to(ScalarType.Float64).cumsum(1).permute(2, 0, 1).contiguous();
         var sums = new List<Tensor>();
         for (var done = 0L; done < t; done += part)
         {
-            long n = Math.Min(part, t - done), start = offset + done;
-            var own = c.narrow(2, start, n);
-            // A token that comes later would grow without bounds; its number in U is 0.
-            var fading = (own.unsqueeze(-1) - own.unsqueeze(-2)).clamp_max(HeldScalars.Zero).exp().to(y.dtype);
-            var near = rows.narrow(1, done, n).narrow(2, start, n).unsqueeze(1) * fading;
-            var sum = bmm(near.flatten(0, 1), y.narrow(1, start, n).transpose(1, 2).flatten(0, 1)).view(maps, batch, n, size).transpose(1, 2);
-            if (start > 0)
-            {
-                var last = c.narrow(2, start - 1, 1);
-                var faded = y.narrow(1, 0, start) * Factor(last - c.narrow(2, 0, start));
-                var far = bmm(rows.narrow(1, done, n).narrow(2, 0, start), faded.flatten(2)).view(maps, n, batch, size);
-                sum = sum.Plus(far * Factor(own - last));
-            }
-
-            sums.Add(sum);
+            var count = Math.Min(part, t - done);
+            sums.Add(FadedPart(rows.narrow(1, done, count), y, c, offset + done));
         }
 
         return cat(sums, 1);
-
-        // [2 h, B, n] -> e^. as factors of [2 h, n, B, p / h].
-        Tensor Factor(Tensor exponents) => exponents.exp().to(y.dtype).transpose(1, 2).contiguous().unsqueeze(-1);
     }
+
+    // Before the first token of the rows, e^(c_i - c_j) is e^(c_i - c_o) e^(c_o - c_j) with the last token o before them: two factors of 1 or less, one a row and one a
+    // column, so that U itself stays the same for all sequences. From that token on it is computed pair by pair.
+    private static Tensor FadedPart(Tensor rows, Tensor y, Tensor c, long start)
+    {
+        using var scope = NewDisposeScope();
+        long maps = y.shape[0], count = rows.shape[1], batch = y.shape[2], size = y.shape[3];
+        // From the last token before the rows on.
+        var last = start > 0 ? c.narrow(2, start - 1, 1) : null;
+        var exact = y.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
+        var own = (last is null ? c.narrow(2, 0, count) : c.narrow(2, start, count) - last).to(exact);
+        // A token that comes later would grow without bounds; its number in U is 0. Nothing is between a token and itself, and no gradient that rounding would leave.
+        var fading = Fading((own.unsqueeze(-1) - own.unsqueeze(-2)).tril(-1), y.dtype);
+        var near = rows.narrow(2, start, count).unsqueeze(1) * fading;
+        var sum = bmm(near.flatten(0, 1), y.narrow(1, start, count).transpose(1, 2).flatten(0, 1)).view(maps, batch, count, size).transpose(1, 2);
+        if (last is not null)
+        {
+            var faded = y.narrow(1, 0, start) * Columns((last - c.narrow(2, 0, start)).to(exact));
+            var far = bmm(rows.narrow(2, 0, start), faded.flatten(2)).view(maps, count, batch, size);
+            sum = sum.Plus(far * Columns(own));
+        }
+
+        return sum.MoveToOuterDisposeScope();
+
+        // [2 h, B, n] -> [2 h, n, B, 1]
+        Tensor Columns(Tensor exponents) => Fading(exponents, y.dtype).transpose(1, 2).contiguous().unsqueeze(-1);
+    }
+
+    // e^x of x <= 0, and 0 where less than 1e-30 is left: denormal numbers, which processors are slow at, come a little later.
+    private static Tensor Fading(Tensor exponents, ScalarType type) => exponents.exp().Plus(-LeastKept).clamp_min(HeldScalars.Zero).to(type);
 
     // U_1 and U_2 of the last t tokens, head by head: [2 h, t, S].
     private static Tensor DistanceRows(Tensor distances, long all, long offset, long t, ScalarType type)

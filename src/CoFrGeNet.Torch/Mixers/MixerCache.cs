@@ -4,7 +4,7 @@ namespace CoFrGeNet.Torch;
 
 /// <summary>
 /// What a mixer keeps of earlier tokens while decoding: keys and values of attention, values alone of CAttnM, the two mixed inputs of
-/// CAttnU and what its forget gates took away. Belongs to one sequence batch and one layer; not thread-safe.
+/// CAttnU and what its forget gates leave. Belongs to one sequence batch and one layer; not thread-safe.
 /// </summary>
 public sealed class MixerCache : IDisposable
 {

@@ -73,7 +73,7 @@ public sealed class LanguageModel : nn.Module<Tensor, Tensor>
             {
                 switch (module)
                 {
-                    case Linear linear:
+                    case Linear { IsExact: false } linear:
                         linear.ComputeType = value;
                         break;
                     case CAttnU mixer:

@@ -40,12 +40,14 @@ public static class LowRankAdaptation
 
         // Weights of single coordinates are read past the map's forward, which would not see an addition.
         var coordinates = model.modules().OfType<Cffn>().Select(cffn => cffn.CoordinateWeights);
-        foreach (var linear in model.Blocks.SelectMany(block => block.modules().OfType<Linear>()).Except(coordinates.OfType<Linear>()))
+        var maps = model.Blocks.SelectMany(block => block.modules().OfType<Linear>()).Except(coordinates.OfType<Linear>()).ToList();
+        foreach (var linear in maps.Where(map => !map.IsExact))
         {
             linear.Adapt(new LoraAdapter(linear.Weight, config.Rank, config.Alpha));
         }
 
-        foreach (var parameter in model.modules().OfType<ILadderLayer>().SelectMany(layer => layer.LevelParameters).SelectMany(level => level))
+        var levels = model.modules().OfType<ILadderLayer>().SelectMany(layer => layer.LevelParameters).SelectMany(level => level);
+        foreach (var parameter in levels.Concat(maps.Where(map => map.IsExact).SelectMany(map => map.parameters())))
         {
             parameter.requires_grad = true;
         }

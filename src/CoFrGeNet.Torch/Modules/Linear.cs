@@ -41,6 +41,9 @@ public sealed class Linear : nn.Module<Tensor, Tensor>
     /// <summary>The type that the product runs in; null: the type of the weights.</summary>
     public ScalarType? ComputeType { get; set; }
 
+    /// <summary>Whether the map is one into denominators of ladders: it keeps the type of its weights when a model computes in another, and is trained as it is where others get a low-rank addition.</summary>
+    public bool IsExact { get; init; }
+
     /// <summary>Applies the map.</summary>
     /// <param name="x">[.., inputs].</param>
     /// <returns>[.., outputs], in the compute type.</returns>

@@ -30,6 +30,9 @@ internal static class HeldArithmetic
         return x.mul(scalar);
     }
 
+    /// <summary>ln(1 + e^x).</summary>
+    public static Tensor Softplus(this Tensor x) => nn.functional.logsigmoid(x.neg()).neg();
+
     /// <summary>x modulo value, of whole numbers.</summary>
     public static Tensor Modulo(this Tensor x, long value)
     {

@@ -88,6 +88,7 @@ public static class Recipes
             part.Remove("relativePositions");
             part.Remove("heads");
             part.Remove("inputMaps");
+            part.Remove("forgetGates");
             part.Remove("inputBias");
         }
     }

@@ -14,7 +14,6 @@ public sealed class AdamW : IDisposable
     private readonly IReadOnlyList<(string Name, Parameter Parameter, bool IsLadder)> _parameters;
     private readonly IParameterShares _shares;
     private readonly Dictionary<string, Moments> _moments = [];
-    private readonly HashSet<string> _cleared = [];
 
     /// <summary>Creates the optimizer.</summary>
     /// <param name="groups">The parameters by component.</param>
@@ -84,10 +83,7 @@ public sealed class AdamW : IDisposable
                     ClearsGradient = clears,
                 };
                 targets.Add(new AdamWTarget(values, gradient, moments.Mean, moments.Square, step));
-                if (clears)
-                {
-                    _cleared.Add(name);
-                }
+                moments.HasClearedGradient = clears;
             }
         }
 
@@ -107,13 +103,16 @@ public sealed class AdamW : IDisposable
             {
                 parameter.grad = null;
             }
-            else if (!_cleared.Contains(name) && parameter.grad is { } gradient)
+            else if (parameter.grad is { } gradient && !(_moments.TryGetValue(name, out var moments) && moments.HasClearedGradient))
             {
                 gradient.zero_();
             }
         }
 
-        _cleared.Clear();
+        foreach (var moments in _moments.Values)
+        {
+            moments.HasClearedGradient = false;
+        }
     }
 
     /// <summary>The state of what this process updates: mean and mean square of gradients and the number of steps of every parameter that had a gradient.</summary>
@@ -158,5 +157,8 @@ public sealed class AdamW : IDisposable
     private sealed record Moments(Tensor Mean, Tensor Square)
     {
         public long Steps { get; set; }
+
+        /// <summary>Whether the last step has set the gradient to 0, and <see cref="ClearGradients"/> has not been called since.</summary>
+        public bool HasClearedGradient { get; set; }
     }
 }

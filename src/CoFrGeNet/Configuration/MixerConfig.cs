@@ -263,7 +263,7 @@ public sealed record CAttnUConfig : MixerConfig
     /// </summary>
     public bool ForgetGates { get; init; }
 
-    /// <summary>What a forget gate takes away at first, -ln f, in nats a token and the same for all tokens; above 0. 1 over it is how many tokens back a head sees then.</summary>
+    /// <summary>What a forget gate takes away at first, -ln f, in nats a token and the same for all tokens; 1e-6 to 20. After 1 over it tokens, 1/e is left of a token, beside what u leaves.</summary>
     public double InitialForgetting { get; init; } = 0.018;
 
     /// <summary>Whether outputs outside training are clipped to the range that each position took in training (PAPER section 1).</summary>
@@ -291,7 +291,7 @@ public sealed record CAttnUConfig : MixerConfig
         CheckHeads(model, Heads, at);
         at.That(Heads == 1 || RelativePositions, "heads", $"{Heads} over absolute positions", "1, or more with relativePositions");
         at.That(RelativePositions || !ForgetGates, "forgetGates", "true over absolute positions", "false, or true with relativePositions");
-        at.Above(InitialForgetting, 0, "initialForgetting");
+        at.Between(InitialForgetting, 1e-6, 20, "initialForgetting");
         at.AtLeast(InitialNoise, 0, "initialNoise");
         at.That(double.IsFinite(InitialWeight), "initialWeight", $"{InitialWeight}", "a finite number");
         at.That(double.IsFinite(InitialDiagonal), "initialDiagonal", $"{InitialDiagonal}", "a finite number");

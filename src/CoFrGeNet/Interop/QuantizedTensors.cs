@@ -16,8 +16,8 @@ internal sealed class QuantizedTensors : TensorSource
     // What mixers do with errors costs a small model twice the perplexity of the same errors in its feed-forward.
     private const string Mixer = ".mixer.";
 
-    // Levels of ladders and what weighs their outputs: few, and what poles make of a rounding error is not small.
-    private static readonly string[] LadderParts = [".ladders.", ".combine."];
+    // Levels of ladders and what weighs their outputs: few, and what poles make of a rounding error is not small. Those of forget gates add up over a text.
+    private static readonly string[] LadderParts = [".ladders.", ".combine.", ".forget."];
 
     private readonly TensorSource _source;
     private readonly WeightType _type;

@@ -75,7 +75,7 @@ public class ModelConfigValidationTests
             StringComparison.Ordinal);
         Assert.StartsWith("mixer.inputBias is true without input maps;", Assert.Throws<UserErrorException>(() => new CAttnUConfig { InputBias = true }.Validate(12, 7)).Message);
         Assert.StartsWith("mixer.forgetGates is true over absolute positions;", Assert.Throws<UserErrorException>(() => new CAttnUConfig { ForgetGates = true }.Validate(8, 4)).Message);
-        Assert.StartsWith("mixer.initialForgetting is 0;", Assert.Throws<UserErrorException>(() => new CAttnUConfig { InitialForgetting = 0 }.Validate(8, 4)).Message);
+        Assert.StartsWith("mixer.initialForgetting is 0; allowed is 1E-06 to 20", Assert.Throws<UserErrorException>(() => new CAttnUConfig { InitialForgetting = 0 }.Validate(8, 4)).Message);
         Assert.StartsWith("mixer.inputMaps is 3;", Assert.Throws<UserErrorException>(() => new CAttnUConfig { InputMaps = 3 }.Validate(8, 4)).Message, StringComparison.Ordinal);
         Assert.StartsWith("feedForward.width is 0;", Assert.Throws<UserErrorException>(() => new MlpConfig().Validate(0)).Message, StringComparison.Ordinal);
     }

@@ -59,6 +59,19 @@ internal static class EngineSamples
         FormulaWeights.Fill(model, 0.25);
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
+        foreach (var (parameter, value) in model.named_parameters())
+        {
+            // Weights by formula would leave nothing of a token after a page of the cache.
+            if (parameter.EndsWith("forget.weight", StringComparison.Ordinal))
+            {
+                value.mul_(0.1);
+            }
+            else if (parameter.EndsWith("forget.bias", StringComparison.Ordinal))
+            {
+                value.fill_(-5);
+            }
+        }
+
         model.train();
         model.forward(FormulaWeights.Tokens(Vocabulary, 3, 2, Context));
         model.eval();

@@ -51,7 +51,7 @@ public class MixerContractTests
         changed.narrow(1, 3, 1).add_(0.5);
         var moved = (mixer.forward(changed) - mixer.forward(x)).abs().amax([0L, 2L]);
 
-        // Position 3 is seen from 4, 5 and, as every fourth token of the sparse pattern, from everywhere after; forget gates leave a hundredth after a few tokens.
+        // Position 3 is seen from 4, 5 and, as every fourth token of the sparse pattern, from everywhere after; forget gates of these weights take up to a nat and a half a token, of both factors.
         var least = name.Contains("forget", StringComparison.Ordinal) ? 1e-6 : 1e-4;
         Assert.All(PlainMath.Values(moved.narrow(0, 4, 6)), change => Assert.True(change > least, $"{change}"));
     }

@@ -109,31 +109,48 @@ public class StaticMixerTests
         }
     }
 
-    // Rows are computed in parts of 64 and 128 tokens. With 6 nats a token nothing is left of a text after 15 tokens, and e^-c_j would not be a number after 119.
+    // Rows are computed in parts of 64 tokens and more. With 6 nats a token nothing is left of a text after 15 tokens, and e^-c_j would not be a number after 119.
     [Theory]
     [InlineData(200, 0.01)]
     [InlineData(200, 6)]
-    [InlineData(300, 0.2)]
+    [InlineData(600, 0.2)]
     public void Forget_gates_fade_long_texts_as_they_fade_short_ones(int context, double forgetting)
     {
         using var scope = NewDisposeScope();
-        using var quiet = no_grad();
         using var mixer = new CAttnU(4, context, new CAttnUConfig { RelativePositions = true, Heads = 2, ForgetGates = true, InitialForgetting = forgetting, InitialTailDecay = 0.99 });
         mixer.eval();
-        var weights = mixer.state_dict();
-        weights["forget.weight"].copy_(FormulaWeights.Input(4, 4) * 0.3);
+        var parameters = mixer.named_parameters().ToDictionary(entry => entry.name, entry => (Tensor)entry.parameter);
+        using (no_grad())
+        {
+            parameters["forget.weight"].copy_(FormulaWeights.Input(4, 4) * 0.3);
+        }
+
+        // The definition in float64: y_e = w_0 x + 1 / (w_1 x) with the smooth guard, and a map for each sequence, ensemble and head.
+        var exact = parameters.ToDictionary(entry => entry.Key, entry => entry.Value.detach().to(float64).requires_grad_());
         var x = FormulaWeights.Input(2, context, 4);
-        var left = nn.functional.softplus(nn.functional.linear(x, weights["forget.weight"], weights["forget.bias"]).to(float64)).neg().cumsum(1).permute(2, 0, 1).view(2, 2, 2, context);
+        var wide = x.to(float64);
+        var left = nn.functional.logsigmoid(nn.functional.linear(wide, exact["forget.weight"], exact["forget.bias"]).neg()).cumsum(1).permute(2, 0, 1).view(2, 2, 2, context);
         var ages = arange(context).unsqueeze(1) - arange(context);
-        var maps = weights["distances"].to(float64).index_select(2, ages.clamp_min(0).flatten()).view(2, 2, 1, context, context).tril() * (left.unsqueeze(-1) - left.unsqueeze(-2)).clamp_max(0).exp();
-        // y [B, T, 2, p] of the same mixer without gates: its maps are of no concern here.
-        var levels = weights["levels.0"].t().unsqueeze(-1) * x.unsqueeze(2);
-        var y = (weights["linear"].t().unsqueeze(-1) * x.unsqueeze(2)).to(float64) + (levels / (levels.square() + 1)).to(float64);
+        var maps = exact["distances"].index_select(2, ages.clamp_min(0).flatten()).view(2, 2, 1, context, context).tril() * (left.unsqueeze(-1) - left.unsqueeze(-2)).clamp_max(0).exp();
+        var level = exact["levels.0"].t().unsqueeze(-1) * wide.unsqueeze(2);
+        var y = (exact["linear"].t().unsqueeze(-1) * wide.unsqueeze(2)) + (level / (level.square() + 1));
         var sums = matmul(maps, y.view(2, context, 2, 2, 2).permute(2, 3, 0, 1, 4));
         var expected = (sums[0] * sums[1]).permute(1, 2, 0, 3).reshape(2, context, 4);
+        var upstream = FormulaWeights.Input(2, context, 4).square();
+        (expected * upstream).sum().backward();
 
-        // Sums of up to 300 products around 1 in float32.
-        Assert.InRange(PlainMath.Deviation(mixer.forward(x), expected), 0, 2e-5);
+        // Sums of up to 600 products around 1 in float32, and of those over 1,200 tokens.
+        var whole = mixer.forward(x);
+        (whole * upstream).sum().backward();
+        Assert.InRange(PlainMath.Deviation(whole, expected), 0, 2e-5);
+        foreach (var (name, parameter) in parameters)
+        {
+            var scale = exact[name].grad!.abs().max().item<double>();
+            Assert.True(scale > 0, name);
+            Assert.InRange((parameter.grad! - exact[name].grad!).abs().max().item<double>() / scale, 0, 5e-5);
+        }
+
+        using var quiet = no_grad();
         using var cache = new MixerCache(context);
         var pieces = new List<Tensor>();
         foreach (var (first, count) in new[] { (0, 1), (1, 130), (131, 2), (133, context - 133) })
@@ -142,6 +159,24 @@ public class StaticMixerTests
         }
 
         Assert.InRange(PlainMath.Deviation(cat(pieces, 1), expected), 0, 2e-5);
+    }
+
+    // Rounded to bfloat16, v would be off by up to 1/64, and what is left of a token after 100 others by a few hundredths.
+    [Fact]
+    public void Forget_gates_stay_in_float32_when_a_model_computes_in_bfloat16()
+    {
+        using var scope = NewDisposeScope();
+        using var model = new LanguageModel(new()
+        {
+            VocabularySize = 7,
+            ContextLength = 4,
+            Width = 6,
+            Blocks = [new() { Mixer = new CAttnUConfig { RelativePositions = true, InputMaps = 1, ForgetGates = true }, FeedForward = new GatedLinearConfig() }],
+        })
+        { ComputeType = ScalarType.BFloat16 };
+        var maps = model.modules().OfType<Linear>().GroupBy(map => map.ComputeType ?? map.Weight.dtype).ToDictionary(group => group.Key, group => group.Count());
+        Assert.Equal(1, maps[ScalarType.Float32]);
+        Assert.Equal(3, maps[ScalarType.BFloat16]);
     }
 
     [Fact]

@@ -167,10 +167,15 @@ public class LanguageModelTests
 
     internal static LanguageModel Small(string name, Device? device = null)
     {
-        var config = PresetLibrary.Get(name).Model;
-        var model = new LanguageModel(config with { Width = 16, ContextLength = 12, VocabularySize = 17, Blocks = [config.Blocks[0] with { Repeat = 2 }] }, device);
+        var model = new LanguageModel(SmallConfig(name), device);
         FormulaWeights.Fill(model, 0.25);
         return model;
+    }
+
+    internal static ModelConfig SmallConfig(string name)
+    {
+        var config = PresetLibrary.Get(name).Model;
+        return config with { Width = 16, ContextLength = 12, VocabularySize = 17, Blocks = [config.Blocks[0] with { Repeat = 2 }] };
     }
 
     private static (float Loss, Tensor Gradient) LossAndGradient(LanguageModel model, Tensor tokens, Tensor targets)

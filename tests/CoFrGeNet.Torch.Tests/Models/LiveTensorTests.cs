@@ -1,3 +1,4 @@
+using CoFrGeNet.Configuration;
 using CoFrGeNet.Torch.Tests.ContinuedFractions;
 using static TorchSharp.torch;
 
@@ -6,13 +7,15 @@ namespace CoFrGeNet.Torch.Tests.Models;
 [Collection(LiveTensors.Name)]
 public class LiveTensorTests
 {
-    public static TheoryData<string> Names => ModelShapeTests.TinyNames;
+    private const string ForgetGates = "forget-gates";
+
+    public static TheoryData<string> Names => [.. ModelShapeTests.TinyNames.Select(row => row.Data), "small-fu", ForgetGates];
 
     [Theory]
     [MemberData(nameof(Names))]
     public void A_training_step_leaves_no_tensor_behind(string name)
     {
-        using var model = LanguageModelTests.Small(name);
+        using var model = Small(name);
         using Tensor tokens = FormulaWeights.Tokens(17, 0, 2, 12), targets = FormulaWeights.Tokens(17, 3, 2, 12);
         foreach (var type in new[] { ScalarType.Float32, ScalarType.BFloat16 })
         {
@@ -48,7 +51,7 @@ public class LiveTensorTests
     public void Blocks_computed_again_give_the_same_gradients_bit_by_bit(string name)
     {
         using Tensor tokens = FormulaWeights.Tokens(17, 0, 2, 12), targets = FormulaWeights.Tokens(17, 3, 2, 12);
-        using var model = LanguageModelTests.Small(name);
+        using var model = Small(name);
         var kept = Gradients(model, tokens, targets);
         model.CheckpointBlocks = true;
         Assert.Equal(kept, Gradients(model, tokens, targets));
@@ -90,7 +93,7 @@ public class LiveTensorTests
     public void Evaluation_and_decoding_leave_no_tensor_behind(string name)
     {
         using var quiet = no_grad();
-        using var model = LanguageModelTests.Small(name);
+        using var model = Small(name);
         model.eval();
         using var tokens = FormulaWeights.Tokens(17, 0, 2, 12);
         Decode(model, tokens);
@@ -110,7 +113,7 @@ public class LiveTensorTests
     public void A_disposed_model_takes_its_tensors_along(string name)
     {
         var before = LiveTensors.Count();
-        var model = LanguageModelTests.Small(name);
+        var model = Small(name);
         var parameters = model.parameters().Count();
         Assert.Equal(before + (2 * parameters) + model.buffers().Count(), Tensor.TotalCount);
         model.Dispose();
@@ -118,6 +121,10 @@ public class LiveTensorTests
         // TorchSharp counts a tensor that becomes a parameter twice and lets go of it once; the memory is free.
         Assert.Equal(before + parameters, Tensor.TotalCount);
     }
+
+    private static LanguageModel Small(string name) => name == ForgetGates
+        ? new LanguageModel(LanguageModelTests.SmallConfig("small-fu").WithMixer(new CAttnUConfig { RelativePositions = true, Heads = 2, ForgetGates = true }))
+        : LanguageModelTests.Small(name);
 
     private static List<(string Name, string Bytes)> Gradients(LanguageModel model, Tensor tokens, Tensor targets)
     {

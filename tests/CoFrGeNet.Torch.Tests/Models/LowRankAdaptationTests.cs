@@ -61,6 +61,19 @@ public class LowRankAdaptationTests
         Assert.DoesNotContain("blocks.0.feed_forward.combine.lora.a", names);
     }
 
+    // They are ladders, few and without levels.
+    [Fact]
+    public void Forget_gates_are_trained_whole()
+    {
+        using var model = new LanguageModel(Config("-f").WithMixer(new CAttnUConfig { RelativePositions = true, Heads = 2, InputMaps = 2, ForgetGates = true }));
+        model.Adapt(new LoraConfig(1, 1));
+        var trained = model.named_parameters().Where(entry => entry.parameter.requires_grad).Select(entry => entry.name).ToArray();
+        Assert.Contains("blocks.0.mixer.forget.weight", trained);
+        Assert.Contains("blocks.0.mixer.forget.bias", trained);
+        Assert.Contains("blocks.0.mixer.inputs.lora.a", trained);
+        Assert.DoesNotContain("blocks.0.mixer.forget.lora.a", trained);
+    }
+
     [Fact]
     public void A_rank_of_0_is_refused()
     {

@@ -57,8 +57,8 @@ public sealed class RunConfigSourceTests : IDisposable
         Assert.Equal(LadderSchedule.None, new RunConfigSource { File = file, Overrides = ["training.ladderSchedule=none"] }.Resolve().Config.Training.LadderSchedule);
         Assert.Equal(PoleGuard.Default, ((CAttnUConfig)new RunConfigSource { File = file, Recipe = "default" }.Resolve().Config.Model.Blocks[0].Mixer).Guard);
         Assert.Equal(PoleGuard.Paper, ((CAttnMConfig)new RunConfigSource { Preset = "tiny-a", Recipe = "paper" }.Resolve().Config.Model.Blocks[0].Mixer).Ladders.Guard);
-        var distances = Write("distances.json", """{ "preset": "tiny", "model": { "blocks": [ { "mixer": { "type": "cattnu", "relativePositions": true, "heads": 8, "inputMaps": 2 }, "feedForward": { "type": "mlp" } } ] } }""");
-        Assert.Equal(new CAttnUConfig { RelativePositions = true, Heads = 8, InputMaps = 2 }, new RunConfigSource { File = distances }.Resolve().Config.Model.Blocks[0].Mixer);
+        var distances = Write("distances.json", """{ "preset": "tiny", "model": { "blocks": [ { "mixer": { "type": "cattnu", "relativePositions": true, "heads": 8, "inputMaps": 2, "forgetGates": true }, "feedForward": { "type": "mlp" } } ] } }""");
+        Assert.Equal(new CAttnUConfig { RelativePositions = true, Heads = 8, InputMaps = 2, ForgetGates = true }, new RunConfigSource { File = distances }.Resolve().Config.Model.Blocks[0].Mixer);
         Assert.Equal(new CAttnUConfig { Guard = PoleGuard.Paper }, new RunConfigSource { File = distances, Recipe = "paper" }.Resolve().Config.Model.Blocks[0].Mixer);
         var small = new RunConfigSource { Preset = "small-fu", Recipe = "paper" }.Resolve().Config.Model;
         Assert.Equal((true, new CAttnUConfig { Guard = PoleGuard.Paper }), (small.LearnedPositions, small.Blocks[0].Mixer));
