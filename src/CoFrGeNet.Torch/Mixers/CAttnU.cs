@@ -139,9 +139,9 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
             cache.Advance(t);
         }
 
-        var mixed = _triangles is null
-            ? MixDistances(_distances!, cache is null ? y : stack([first, second], -2), kept, offset, t)
-            : MixTriangles(_triangles, first, second, offset, t);
+        var mixed = cache is not null && _triangles is not null
+            ? MixTriangles(_triangles, first, second, offset, t)
+            : Mix(cache is null ? y : stack([first, second], -2), kept, offset, t);
         return mixed.MoveToOuterDisposeScope();
     }
 
@@ -167,9 +167,7 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
             return null;
         }
 
-        var values = y.flatten(0, 1);
-        var sums = _triangles is null ? SumsOverDistances(_distances!, values, kept, 0, t) : bmm(stack([.. Triangles(_triangles, t, 0, t, type)]), values.flatten(2));
-        return function.Join(sums.view(y.shape));
+        return function.Join(Sums(y.flatten(0, 1), kept, 0, t).view(y.shape));
     }
 
     // y_1, y_2 [B, S, p] -> (U_1 y_1) (.) (U_2 y_2) of the last t tokens.
@@ -187,20 +185,26 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
         return [lower.to(type), upper.to(type)];
     }
 
-    // y [B, S, 2, p] -> (U_1 y_1) (.) (U_2 y_2) of the last t tokens, head by head, as one batch of 2 h products.
-    private static Tensor MixDistances(Tensor distances, Tensor y, Tensor? kept, long offset, long t)
+    // y [B, S, 2, p] -> (U_1 y_1) (.) (U_2 y_2) of the last t tokens, as one batch of 2 h products.
+    private Tensor Mix(Tensor y, Tensor? kept, long offset, long t)
     {
-        long batch = y.shape[0], all = y.shape[1], width = y.shape[3], heads = distances.shape[1];
+        long batch = y.shape[0], all = y.shape[1], width = y.shape[3], heads = _config.Heads;
         var values = y.view(batch, all, 2, heads, -1).permute(2, 3, 1, 0, 4).reshape(2 * heads, all, batch, -1);
-        var sums = SumsOverDistances(distances, values, kept, offset, t).view(2, heads, t, batch, -1);
+        var sums = Sums(values, kept, offset, t).view(2, heads, t, batch, -1);
         return (sums.select(0, 0) * sums.select(0, 1)).permute(2, 1, 0, 3).reshape(batch, t, width);
     }
 
     // y [2 h, S, B, p / h] -> U y of the last t tokens. kept, [B, S, 2 h]: ln f of the forget gates.
-    private static Tensor SumsOverDistances(Tensor distances, Tensor y, Tensor? kept, long offset, long t)
+    private Tensor Sums(Tensor y, Tensor? kept, long offset, long t)
     {
-        var rows = DistanceRows(distances, y.shape[1], offset, t, y.dtype);
-        return kept is null ? bmm(rows, y.flatten(2)).view(y.shape[0], t, y.shape[2], y.shape[3]) : Faded(rows, y, kept, offset, t);
+        var rows = _triangles is null ? DistanceRows(_distances!, y.shape[1], offset, t, y.dtype) : stack([.. Triangles(_triangles, y.shape[1], offset, t, y.dtype)]);
+        if (kept is not null)
+        {
+            return Faded(rows, y, kept, offset, t);
+        }
+
+        var columns = y.flatten(2);
+        return (offset == 0 ? TriangularProduct.Apply(rows, columns) : bmm(rows, columns)).view(y.shape[0], t, y.shape[2], y.shape[3]);
     }
 
     // As above with U[i, j] = u_(i-j) e^(c_i - c_j), where c_i = ln f_1 + .. + ln f_i falls from token to token. Rows are taken in parts, of which long texts have eight:
