@@ -31,6 +31,25 @@ public class LiveTensorTests
         }
     }
 
+    // CAttnU takes texts of 128 tokens and more in parts.
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_step_over_a_long_text_leaves_no_tensor_behind(bool forgets)
+    {
+        var config = LanguageModelTests.SmallConfig("small-fu").WithMixer(new CAttnUConfig { RelativePositions = true, Heads = 2, ForgetGates = forgets });
+        using var model = new LanguageModel(config with { ContextLength = 140 });
+        using Tensor tokens = FormulaWeights.Tokens(17, 0, 2, 140), targets = FormulaWeights.Tokens(17, 3, 2, 140);
+        TrainStep(model, tokens, targets);
+        var before = LiveTensors.Count();
+        for (var step = 0; step < 5; step++)
+        {
+            TrainStep(model, tokens, targets);
+        }
+
+        Assert.Equal(before, Tensor.TotalCount);
+    }
+
     [Fact]
     public void A_thousand_steps_leave_no_tensor_behind()
     {
