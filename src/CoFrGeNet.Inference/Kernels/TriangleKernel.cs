@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using CoFrGeNet.Configuration;
 using CoFrGeNet.Simd;
 
 namespace CoFrGeNet.Inference;
@@ -70,7 +71,6 @@ internal static unsafe class TriangleKernel<TLanes>
     public const int MostRows = 4;
 
     private const int Page = CachePool.PageTokens;
-    private const float LeastKept = 1e-30f;
 
     /// <summary>Channels at once.</summary>
     public static int Channels => 2 * TLanes.Count;
@@ -165,14 +165,14 @@ internal static unsafe class TriangleKernel<TLanes>
     // How many tokens of the page that begins at a position a token sees.
     private static int Own(in TriangleCall call, int token, int start) => Math.Clamp(call.Position + token + 1 - start, 0, Page);
 
-    // A token's row of U, faded: its part for one page. What is less than 1e-30 is 0, as in training, before denormal numbers begin.
+    // A token's row of U, faded: its part for one page. What is less than the least is 0, as in training.
     private static void Fade(in TriangleCall call, int gate, int start, int token, float* row, float* target)
     {
         var (position, count) = (call.Position + token, Own(call, token, start));
         var own = ((float*)call.Pages[position / Page])[call.FadingOffset + (gate * Page) + (position % Page)];
         var others = (float*)call.Pages[start / Page] + call.FadingOffset + (gate * Page);
         var j = 0;
-        TLanes c = TLanes.Of(own), least = TLanes.Of(LeastKept), zero = TLanes.Of(0);
+        TLanes c = TLanes.Of(own), least = TLanes.Of(CAttnUConfig.LeastKept), zero = TLanes.Of(0);
         for (; j <= count - TLanes.Count; j += TLanes.Count)
         {
             TLanes.Store(TLanes.Load(row + j) * TLanes.Max(TLanes.Exp(c - TLanes.Load(others + j)) - least, zero), target + j);
@@ -180,7 +180,7 @@ internal static unsafe class TriangleKernel<TLanes>
 
         for (; j < count; j++)
         {
-            target[j] = row[j] * MathF.Max(MathF.Exp(own - others[j]) - LeastKept, 0);
+            target[j] = row[j] * MathF.Max(MathF.Exp(own - others[j]) - CAttnUConfig.LeastKept, 0);
         }
     }
 

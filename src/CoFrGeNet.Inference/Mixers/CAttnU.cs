@@ -1,4 +1,5 @@
 using CoFrGeNet.Configuration;
+using CoFrGeNet.ContinuedFractions;
 using CoFrGeNet.Kernels;
 
 namespace CoFrGeNet.Inference;
@@ -19,8 +20,8 @@ internal sealed unsafe class CAttnU : TokenMixer
     private readonly nint[] _levels;
     private readonly int _maps;
     private readonly Linear _inputs;
-    private readonly Linear? _forget;
     private readonly int _gates;
+    private readonly Linear _forget;
     private readonly TriangleCall _call;
     private readonly float* _low;
     private readonly float* _high;
@@ -88,20 +89,20 @@ internal sealed unsafe class CAttnU : TokenMixer
         }
 
         float* gates = null;
-        if (_forget is { } forget)
+        if (_gates > 0)
         {
             gates = pass.Arena.Take((long)pass.Rows * EngineKernels.Padded(_gates));
-            pass.Enqueue(forget, gates, EngineKernels.Padded(_gates));
+            pass.Enqueue(_forget, gates, EngineKernels.Padded(_gates));
         }
 
-        if (_maps > 0 || gates != null)
+        if (_maps > 0 || _gates > 0)
         {
             pass.Multiply(x, stride);
         }
 
         _stride = stride;
         pass.ForRows(_ensembleRow);
-        if (gates != null)
+        if (_gates > 0)
         {
             Fade(pass, gates);
         }
@@ -110,7 +111,7 @@ internal sealed unsafe class CAttnU : TokenMixer
         var call = _call;
         call.FirstOffset = PageOffset;
         call.SecondOffset = PageOffset + ((nint)CachePool.PageTokens * stride);
-        call.IsFading = gates != null;
+        call.IsFading = _gates > 0;
         call.FadingOffset = FadingOffset;
         call.Stride = stride;
         call.Y = residual;
@@ -154,13 +155,11 @@ internal sealed unsafe class CAttnU : TokenMixer
                 for (var gate = 0; gate < _gates; gate++)
                 {
                     var before = position == 0 ? 0 : *Faded(segment.Cache, gate, position - 1);
-                    *Faded(segment.Cache, gate, position) = (float)(before - Softplus(row[gate]));
+                    *Faded(segment.Cache, gate, position) = (float)(before - Continuant.Softplus((double)row[gate]));
                 }
             }
         }
     }
-
-    private static double Softplus(double v) => Math.Max(v, 0) + Math.Log(1 + Math.Exp(-Math.Abs(v)));
 
     private float* Faded(SequenceCache cache, int gate, int position) =>
         (float*)cache.Pages[position / CachePool.PageTokens] + FadingOffset + ((nint)gate * CachePool.PageTokens) + (position % CachePool.PageTokens);

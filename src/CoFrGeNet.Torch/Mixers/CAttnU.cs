@@ -15,8 +15,6 @@ namespace CoFrGeNet.Torch;
 /// <remarks>Letters: B batch, t new tokens at offset o, S = o + t, T context length, p channels, d depth, h heads, 2 ensembles.</remarks>
 public sealed class CAttnU : TokenMixer, ILadderLayer
 {
-    private const double LeastKept = 1e-30;
-
     private readonly CAttnUConfig _config;
 
     // w_0: 2 x T.
@@ -212,7 +210,7 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
     private static Tensor Faded(Tensor rows, Tensor y, Tensor kept, long offset, long t)
     {
         var all = y.shape[1];
-        var part = Math.Max(64, (all + 511) / 512 * 64);
+        var part = TriangularProduct.PartOf(all);
         // [2 h, B, S], in float64: differences of far falls would be those of their roundings.
         var c = kept.to(ScalarType.Float64).cumsum(1).permute(2, 0, 1).contiguous();
         var sums = new List<Tensor>();
@@ -252,8 +250,8 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
         Tensor Columns(Tensor exponents) => Fading(exponents, y.dtype).transpose(1, 2).contiguous().unsqueeze(-1);
     }
 
-    // e^x of x <= 0, and 0 where less than 1e-30 is left: denormal numbers, which processors are slow at, come a little later.
-    private static Tensor Fading(Tensor exponents, ScalarType type) => exponents.exp().Plus(-LeastKept).clamp_min(HeldScalars.Zero).to(type);
+    // e^x of x <= 0, and 0 where less than the least is left.
+    private static Tensor Fading(Tensor exponents, ScalarType type) => exponents.exp().Plus(-CAttnUConfig.LeastKept).clamp_min(HeldScalars.Zero).to(type);
 
     // U_1 and U_2 of the last t tokens, head by head: [2 h, t, S].
     private static Tensor DistanceRows(Tensor distances, long all, long offset, long t, ScalarType type)

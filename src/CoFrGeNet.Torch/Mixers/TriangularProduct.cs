@@ -38,13 +38,17 @@ internal static class TriangularProduct
         return (isDifferentiated ? ProductNode.Attach(a, b, product) : product).MoveToOuterDisposeScope();
     }
 
+    /// <summary>How many rows a part has, the last one aside.</summary>
+    /// <param name="tokens">T.</param>
+    public static long PartOf(long tokens) => Math.Max(LeastPart, (tokens + (MostParts * LeastPart) - 1) / (MostParts * LeastPart) * LeastPart);
+
     // Rows of a map, up to their last token's column.
     private static Tensor Part(Tensor maps, long map, long first, long count) => maps[map].narrow(0, first, count).narrow(1, 0, first + count);
 
     private static void ForParts(Tensor maps, Func<long, long, long, Tensor> run)
     {
         var tokens = maps.shape[1];
-        var part = Math.Max(LeastPart, (tokens + (MostParts * LeastPart) - 1) / (MostParts * LeastPart) * LeastPart);
+        var part = PartOf(tokens);
         for (var map = 0L; map < maps.shape[0]; map++)
         {
             for (var first = 0L; first < tokens; first += part)

@@ -103,15 +103,14 @@ public sealed class AdamW : IDisposable
             {
                 parameter.grad = null;
             }
-            else if (parameter.grad is { } gradient && !(_moments.TryGetValue(name, out var moments) && moments.HasClearedGradient))
+            else if (_moments.TryGetValue(name, out var moments) && moments.HasClearedGradient)
             {
-                gradient.zero_();
+                moments.HasClearedGradient = false;
             }
-        }
-
-        foreach (var moments in _moments.Values)
-        {
-            moments.HasClearedGradient = false;
+            else
+            {
+                parameter.grad?.zero_();
+            }
         }
     }
 

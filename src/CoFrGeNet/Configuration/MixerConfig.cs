@@ -266,6 +266,9 @@ public sealed record CAttnUConfig : MixerConfig
     /// <summary>What a forget gate takes away at first, -ln f, in nats a token and the same for all tokens; 1e-6 to 20. After 1 over it tokens, 1/e is left of a token, beside what u leaves.</summary>
     public double InitialForgetting { get; init; } = 0.018;
 
+    /// <summary>What forget gates leave of a token is 0 where it is less, before denormal numbers begin, which processors are slow at.</summary>
+    internal const float LeastKept = 1e-30f;
+
     /// <summary>Whether outputs outside training are clipped to the range that each position took in training (PAPER section 1).</summary>
     public bool ClipToTrainedRange { get; init; } = true;
 

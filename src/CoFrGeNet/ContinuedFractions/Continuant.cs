@@ -223,11 +223,12 @@ public static class Continuant
         T bound = T.CreateChecked(range.Bound);
         T x = T.Clamp(a, -bound, bound);
 
-        // softplus without overflow of exp.
-        return guard is PositiveGuard
-            ? T.Max(x, T.Zero) + T.LogP1(T.Exp(-T.Abs(x))) + T.CreateChecked(guard.Epsilon)
-            : x;
+        return guard is PositiveGuard ? Softplus(x) + T.CreateChecked(guard.Epsilon) : x;
     }
+
+    /// <summary>ln(1 + e^x) without overflow of exp.</summary>
+    internal static T Softplus<T>(T x)
+        where T : IFloatingPointIeee754<T> => T.Max(x, T.Zero) + T.LogP1(T.Exp(-T.Abs(x)));
 
     private static T GuardedDenominator<T>(T last, PoleGuard guard)
         where T : IFloatingPointIeee754<T>
