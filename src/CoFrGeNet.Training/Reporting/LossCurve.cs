@@ -11,11 +11,18 @@ public sealed record LossSeries(string Label, IReadOnlyList<(long Tokens, double
 /// <summary>Draws losses over training tokens.</summary>
 public static class LossCurve
 {
-    // As many as a study has arms in one picture; the first four are the quickstart's.
+    // The first four are the quickstart's.
     private static readonly Color[] Palette =
     [
         .. new[] { "#4C6A92", "#D1603D", "#3C8D5A", "#8A5AA8", "#C29B2B", "#2AA5B5", "#B8407F", "#6B5B4A", "#1F1F1F", "#9DBBE3", "#E8A58F", "#A3C45A" }.Select(Color.FromHex),
     ];
+
+    // Curves beyond the colours begin anew with the next of these.
+    private static readonly (LinePattern Pattern, MarkerShape Marker)[] Lines =
+        [(LinePattern.Solid, MarkerShape.FilledCircle), (LinePattern.Dashed, MarkerShape.OpenSquare), (LinePattern.Dotted, MarkerShape.FilledTriangleUp)];
+
+    /// <summary>How many solid curves of one picture can be told apart.</summary>
+    internal static int MostCurves => Palette.Length * Lines.Length;
 
     /// <summary>Writes a PNG.</summary>
     /// <param name="path">The file.</param>
@@ -36,8 +43,11 @@ public static class LossCurve
             var scatter = plot.Add.Scatter(
                 curve.Points.Select(point => point.Tokens / 1000.0).ToArray(), curve.Points.Select(point => point.Loss).ToArray());
             scatter.LegendText = curve.Label;
-            scatter.Color = Palette[number % Palette.Length].WithAlpha(curve.Dashed ? 0.35 : 1);
+            var (color, pattern, marker) = Style(number);
+            scatter.Color = color.WithAlpha(curve.Dashed ? 0.35 : 1);
             scatter.LineWidth = curve.Dashed ? 1 : 2.5f;
+            scatter.LinePattern = pattern;
+            scatter.MarkerShape = marker;
             scatter.MarkerSize = curve.Dashed ? 0 : 6;
         }
 
@@ -47,5 +57,12 @@ public static class LossCurve
         // Beside the plot, where it covers no curve.
         plot.ShowLegend(Edge.Right);
         plot.SavePng(path, 1000, 600);
+    }
+
+    /// <summary>What the solid curve with this number looks like.</summary>
+    internal static (Color Color, LinePattern Pattern, MarkerShape Marker) Style(int number)
+    {
+        var (pattern, marker) = Lines[number / Palette.Length % Lines.Length];
+        return (Palette[number % Palette.Length], pattern, marker);
     }
 }

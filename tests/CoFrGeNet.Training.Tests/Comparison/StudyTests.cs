@@ -277,7 +277,7 @@ public sealed class StudyTests : IDisposable
         // Also where the transformer itself is no arm.
         var shape = plan.ConfigOf(plan.Config.Arms[0].Name).Model.WithMixer(new AttentionConfig { Heads = 8 }).WithFeedForward(new MlpConfig());
         var transformer = Accounting.ParameterCount.Of(shape).BlockParameters;
-        Assert.True(file.Split('-', '.') is [.., "pilot" or "quarter", _] or ["smoke" or "recipe" or "copying", ..] || (plan.Tokens >= 5_000_000 && transformer >= 3_000_000), $"{plan.Tokens} tokens, {transformer} block parameters");
+        Assert.True(file.Split('-', '.') is [.., "pilot", _] or ["smoke" or "recipe" or "copying", ..] || (plan.Tokens >= 5_000_000 && transformer >= 3_000_000), $"{plan.Tokens} tokens, {transformer} block parameters");
     }
 
     private string ResultsFile => _folder.File("study.json");
