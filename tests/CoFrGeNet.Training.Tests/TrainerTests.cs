@@ -110,7 +110,9 @@ public class TrainerTests
     public void A_gradient_that_is_not_finite_skips_the_step_and_is_counted()
     {
         using var folder = new TemporaryFolder();
+        // Ladders that are 0 where their weights are: what is poisoned stands in gradients and not in the loss.
         var config = TrainingSamples.Run("f", training => training with { Steps = 5, WarmupSteps = 0 });
+        config = config with { Model = config.Model.WithFeedForward(new CffnConfig { Ladders = new LadderConfig { Count = 3, Depth = 2, Guard = new SmoothGuard() } }) };
         var run = TrainingSamples.Folder(folder, config);
         var observer = new RecordingObserver();
         using var trainer = new Trainer(config, TrainingSamples.Text, run, observer);

@@ -44,18 +44,19 @@ internal sealed class InspectVerb : Verb
         {
             var text = Read(arguments.GetValue(_text), tokenizer, most, config.ContextLength);
             var layers = LadderObservation.Of(model);
+            var gates = ForgetGateObservation.Of(model);
             try
             {
                 Observe(model, text, most);
                 var line = chosen is null ? null : Line(layers, chosen, arguments.GetValue(_plot));
                 Write(new Inspection(
-                    [.. layers.Select(layer => layer.Report())], Gradients(folder), line, arguments.GetValue(_copying) ? CopyingProbe.Measure(new TorchLanguageModel(model), text) : null), IsJson(arguments));
+                    [.. layers.Select(layer => layer.Report())], [.. gates.Select(gate => (gate.Name, gate.Report()))], Gradients(folder), line, arguments.GetValue(_copying) ? CopyingProbe.Measure(new TorchLanguageModel(model), text) : null), IsJson(arguments));
             }
             finally
             {
-                foreach (var layer in layers)
+                foreach (var observation in layers.Concat<IDisposable>(gates))
                 {
-                    layer.Dispose();
+                    observation.Dispose();
                 }
             }
         }
@@ -138,6 +139,11 @@ internal sealed class InspectVerb : Verb
             WriteTable(found);
         }
 
+        if (found.Gates.Count > 0)
+        {
+            WriteGates(found);
+        }
+
         if (found.Line is { } line)
         {
             Tool.Output.WriteLine(FormattableString.Invariant($"block {line.Chosen.Layer}, {line.Chosen.Part}, ladder {line.Chosen.Ladder}, along its main input direction ({line.Line.Explained:P0} of the variance of its denominators), t in standard deviations:"));
@@ -162,13 +168,7 @@ internal sealed class InspectVerb : Verb
 
     private void WriteTable(Inspection found)
     {
-        var table = new Table().Border(TableBorder.Simple).AddColumn(new TableColumn("block").NoWrap()).AddColumn(new TableColumn("part").NoWrap());
-        foreach (var title in new[] { "ladders", "depth", "guarded", "clipped", "least |K_d|", "K_d 1 % .. 99 %", "f 1 % .. 99 %", "largest |f|", "largest gradient" })
-        {
-            table.AddColumn(new TableColumn(title).RightAligned().NoWrap());
-        }
-
-        static string Text(FormattableString value) => value.ToString(CultureInfo.InvariantCulture);
+        var table = TableOf(["block", "part"], "ladders", "depth", "guarded", "clipped", "least |K_d|", "K_d 1 % .. 99 %", "f 1 % .. 99 %", "largest |f|", "largest gradient");
         foreach (var layer in found.Layers)
         {
             var (index, part) = Place(layer.Name);
@@ -178,10 +178,48 @@ internal sealed class InspectVerb : Verb
                 found.Gradients.TryGetValue(layer.Name, out var gradient) ? Text($"{gradient:G3}") : "not logged");
         }
 
+        Write(table);
+    }
+
+    private void WriteGates(Inspection found)
+    {
+        var table = TableOf(["block"], "ensemble", "head", "forget gate, 1 %", "median", "99 %", "half is left after");
+        foreach (var (name, gates) in found.Gates)
+        {
+            foreach (var gate in gates)
+            {
+                table.AddRow(
+                    $"{Place(name).Layer}", $"{gate.Ensemble}", $"{gate.Head}", Text($"{gate.Kept.P01:F3}"), Text($"{gate.Kept.P50:F3}"), Text($"{gate.Kept.P99:F3}"), Text($"{gate.HalfLife:G3} tokens"));
+            }
+        }
+
+        Write(table);
+    }
+
+    private static Table TableOf(IReadOnlyList<string> left, params IReadOnlyList<string> right)
+    {
+        var table = new Table().Border(TableBorder.Simple);
+        foreach (var title in left)
+        {
+            table.AddColumn(new TableColumn(title).NoWrap());
+        }
+
+        foreach (var title in right)
+        {
+            table.AddColumn(new TableColumn(title).RightAligned().NoWrap());
+        }
+
+        return table;
+    }
+
+    private void Write(Table table)
+    {
         var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Tool.Output), Ansi = Tool.IsOutputTerminal ? AnsiSupport.Detect : AnsiSupport.No });
         console.Profile.Width = Math.Max(console.Profile.Width, 180);
         console.Write(table);
     }
+
+    private static string Text(FormattableString value) => value.ToString(CultureInfo.InvariantCulture);
 
     private static object Document(Inspection found) => new
     {
@@ -201,6 +239,7 @@ internal sealed class InspectVerb : Verb
             LargestGradient = found.Gradients.TryGetValue(layer.Name, out var gradient) ? gradient : (double?)null,
             PerLadder = layer.Ladders,
         }),
+        ForgetGates = found.Gates.SelectMany(layer => layer.Gates.Select(gate => new { Place(layer.Name).Layer, gate.Ensemble, gate.Head, gate.Kept, HalfLife = Finite(gate.HalfLife) })),
         Ladder = found.Line is { } line
             ? new
             {
@@ -218,7 +257,8 @@ internal sealed class InspectVerb : Verb
         found.Copying,
     };
 
-    private sealed record Inspection(IReadOnlyList<LadderLayerReport> Layers, IReadOnlyDictionary<string, double> Gradients, ChosenLine? Line, CopyingResult? Copying);
+    private sealed record Inspection(
+        IReadOnlyList<LadderLayerReport> Layers, IReadOnlyList<(string Name, IReadOnlyList<ForgetGateReport> Gates)> Gates, IReadOnlyDictionary<string, double> Gradients, ChosenLine? Line, CopyingResult? Copying);
 
     private sealed record ChosenLine(Chosen Chosen, LadderLine Line, string Plot);
 

@@ -104,6 +104,12 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
     /// <inheritdoc/>
     public Action<Tensor>? Observer { get; set; }
 
+    /// <summary>Whether tokens say how much of what stands before them is forgotten.</summary>
+    public bool HasForgetGates => _forget is not null;
+
+    /// <summary>Receives ln f of the forget gates in every forward, [B, t, 2 h]; it is gone after the call. Null: nobody does.</summary>
+    public Action<Tensor>? GateObserver { get; set; }
+
     /// <summary>Where the denominators' statistics are gathered; null: nowhere.</summary>
     public PoleStatistics? Statistics { get; set; }
 
@@ -121,6 +127,11 @@ public sealed class CAttnU : TokenMixer, ILadderLayer
         var mapped = _inputs is null ? x.unsqueeze(2) : _inputs.forward(x).view([.. x.shape[..^1], _config.InputMaps, -1]);
         // ln f = -ln(1 + e^v)
         var kept = _forget is null ? null : nn.functional.logsigmoid(_forget.forward(x).to(mapped.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32).neg());
+        if (kept is not null)
+        {
+            GateObserver?.Invoke(kept);
+        }
+
         if (cache is null && OnDevice(mapped, kept) is { } product)
         {
             return product.MoveToOuterDisposeScope();

@@ -51,11 +51,26 @@ public sealed class InspectTests : IDisposable
     }
 
     [Fact]
+    public void Forget_gates_are_shown_head_by_head()
+    {
+        ToolRun.Of(_runs.Train("small-u", "run", "--set", "model.blocks.0.mixer.forgetGates=true", "--set", "model.blocks.0.mixer.initialForgetting=0.1")).Succeeded();
+        var gates = ToolRun.Of(Inspect("--json")).Succeeded().Json.GetProperty("forgetGates").EnumerateArray().ToArray();
+        Assert.Equal(
+            from layer in Enumerable.Range(0, 2) from ensemble in Enumerable.Range(0, 2) from head in Enumerable.Range(0, 4) select $"{layer} {ensemble} {head}",
+            gates.Select(gate => $"{gate.GetProperty("layer")} {gate.GetProperty("ensemble")} {gate.GetProperty("head")}"));
+        // A few steps have moved them a little: half is left after ln 2 / 0.1 = 6.9 tokens at first.
+        Assert.All(gates, gate => Assert.InRange(gate.GetProperty("halfLife").GetDouble(), 3, 14));
+        Assert.Contains("half is left after", ToolRun.Of(Inspect()).Succeeded().Output);
+    }
+
+    [Fact]
     public void A_model_without_ladders_says_so()
     {
         ToolRun.Of(_runs.Train("tiny", "run")).Succeeded();
         Assert.Contains("This model has no ladders.", ToolRun.Of(Inspect()).Succeeded().Output);
-        Assert.Empty(ToolRun.Of(Inspect("--json")).Succeeded().Json.GetProperty("layers").EnumerateArray());
+        var document = ToolRun.Of(Inspect("--json")).Succeeded().Json;
+        Assert.Empty(document.GetProperty("layers").EnumerateArray());
+        Assert.Empty(document.GetProperty("forgetGates").EnumerateArray());
         Assert.Contains("block 0 has no ladders in its feed-forward or mixer", Mistake("--ladder", "0:1"));
     }
 

@@ -72,6 +72,39 @@ public class LadderObservationTests
     }
 
     [Fact]
+    public void Forget_gates_are_those_of_a_plain_loop()
+    {
+        const int Heads = 2;
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        var preset = PresetLibrary.Get("small-u").Model;
+        var mixerConfig = (CAttnUConfig)preset.Blocks[0].Mixer with { Heads = Heads, ForgetGates = true };
+        using var model = new LanguageModel(preset with { Width = Width, ContextLength = 8, VocabularySize = 20, Blocks = [preset.Blocks[0] with { Repeat = 1, Mixer = mixerConfig }] });
+        var mixer = Assert.IsType<CAttnU>(model.Blocks[0].Mixer);
+        FormulaWeights.Fill(mixer, 0.9);
+        var x = FormulaWeights.Input(8, Width).unsqueeze(0);
+        var observed = Assert.Single(ForgetGateObservation.Of(model));
+        mixer.forward(x, null);
+
+        var maps = mixer.named_parameters().ToDictionary(entry => entry.name, entry => entry.parameter);
+        double[][] weights = PlainMath.Rows(maps["forget.weight"]), rows = PlainMath.Rows(x[0]);
+        var biases = PlainMath.Rows(maps["forget.bias"].unsqueeze(0))[0];
+        var report = observed.Report();
+        Assert.Equal("blocks.0.mixer", observed.Name);
+        Assert.Equal([(0, 0), (0, 1), (1, 0), (1, 1)], report.Select(gate => (gate.Ensemble, gate.Head)));
+        for (var gate = 0; gate < 2 * Heads; gate++)
+        {
+            var f = rows.Select(row => 1 / (1 + Math.Exp(PlainMath.Dot(weights[gate], row) + biases[gate]))).Order().ToArray();
+            Assert.Equal(f[(int)Math.Round(0.5 * (f.Length - 1))], report[gate].Kept.P50, Float32);
+            Assert.Equal(f[^1], report[gate].Kept.P99, Float32);
+            Assert.Equal(Math.Log(0.5) / f.Average(Math.Log), report[gate].HalfLife, Float32 * report[gate].HalfLife);
+        }
+
+        observed.Dispose();
+        Assert.Null(mixer.GateObserver);
+    }
+
+    [Fact]
     public void One_ladder_is_written_out_along_the_direction_in_which_it_varies()
     {
         using var scope = NewDisposeScope();
@@ -89,7 +122,10 @@ public class LadderObservationTests
             // Standardised: mean 0 and variance 1 along the line.
             Assert.Equal(0, line.Places.Average(), 1e-6);
             Assert.Equal(1, line.Places.Average(t => t * t), 1e-6);
-            Assert.Equal(line.Function.At(0.4), line.Guarded(0.4) * ((Math.Pow(line.Function.DenominatorAt(0.4), 2) + 1) / Math.Pow(line.Function.DenominatorAt(0.4), 2)), 1e-9);
+            // The mixer has the smooth guard, K / (K^2 + 1) in place of 1 / K; positive denominators need none.
+            var denominator = line.Function.DenominatorAt(0.4);
+            var guarded = layer == layers[0] ? denominator * denominator / ((denominator * denominator) + 1) : 1;
+            Assert.Equal(line.Function.At(0.4) * guarded, line.Guarded(0.4), 1e-9);
             Assert.Contains("has no ladder 1000", Assert.Throws<UserErrorException>(() => layer.Line(1000)).Message, StringComparison.Ordinal);
         }
 

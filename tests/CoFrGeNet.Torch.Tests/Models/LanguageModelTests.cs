@@ -100,8 +100,8 @@ public class LanguageModelTests
         model.Loss(tokens, tokens).backward();
         foreach (var (one, parameter) in first.Zip(model.parameters()))
         {
-            // Embeddings get theirs in several parts, whose sum may round differently; the others are doubled exactly.
-            Assert.True((parameter.grad! - (one * 2)).abs().le(one.abs() * 1e-6).all().item<bool>());
+            // Embeddings get theirs in several parts, which may cancel: their sum may round differently, by a unit in the last place of the largest. The others are doubled exactly.
+            Assert.True((parameter.grad! - (one * 2)).abs().le((one.abs() * 1e-6) + (one.abs().max() * Math.ScaleB(1, -23))).all().item<bool>());
         }
     }
 

@@ -1,0 +1,70 @@
+using static TorchSharp.torch;
+
+namespace CoFrGeNet.Torch;
+
+/// <summary>What the forget gates of one mixer do on a text. It listens to the mixer until it is disposed of.</summary>
+public sealed class ForgetGateObservation : IDisposable
+{
+    private readonly CAttnU _mixer;
+
+    // ln f of every token, [B t, 2 h]: a few numbers a token, so that all are kept.
+    private readonly List<Tensor> _kept = [];
+
+    private ForgetGateObservation(string name, CAttnU mixer)
+    {
+        Name = name;
+        _mixer = mixer;
+        mixer.GateObserver = Observe;
+    }
+
+    /// <summary>The mixer's module name.</summary>
+    public string Name { get; }
+
+    /// <summary>The mixers of a model that have forget gates, each with an observation of its own; dispose of them.</summary>
+    /// <param name="model">The model.</param>
+    public static IReadOnlyList<ForgetGateObservation> Of(LanguageModel model) =>
+        [.. model.named_modules().Where(entry => entry.module is CAttnU { HasForgetGates: true }).Select(entry => new ForgetGateObservation(entry.name, (CAttnU)entry.module))];
+
+    /// <summary>Sums up what was seen, gate by gate: the heads of the first ensemble, then those of the second.</summary>
+    /// <exception cref="InvalidOperationException">Nothing was.</exception>
+    public IReadOnlyList<ForgetGateReport> Report()
+    {
+        using var scope = NewDisposeScope();
+        var kept = _kept.Count > 0 ? cat(_kept, 0) : throw new InvalidOperationException($"No forward of {Name} was observed.");
+        var heads = (int)kept.shape[1] / 2;
+        return
+        [
+            .. Enumerable.Range(0, 2 * heads).Select(gate =>
+            {
+                var own = kept.select(1, gate);
+                return new ForgetGateReport(gate / heads, gate % heads, Quantiles.Of(own.exp()), -Math.Log(2) / own.mean().item<double>());
+            }),
+        ];
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _mixer.GateObserver = null;
+        foreach (var tensor in _kept)
+        {
+            tensor.Dispose();
+        }
+
+        _kept.Clear();
+    }
+
+    private void Observe(Tensor kept)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        _kept.Add(kept.detach().flatten(0, -2).to(ScalarType.Float64).cpu().clone().DetachFromDisposeScope());
+    }
+}
+
+/// <summary>What one forget gate did on a text.</summary>
+/// <param name="Ensemble">Of the first ensemble (0) or the second (1).</param>
+/// <param name="Head">Its head.</param>
+/// <param name="Kept">Quantiles over tokens of f, the share of what stands before a token that is left behind it.</param>
+/// <param name="HalfLife">After how many tokens half is left, at the mean of -ln f over tokens.</param>
+public sealed record ForgetGateReport(int Ensemble, int Head, Quantiles Kept, double HalfLife);
