@@ -258,7 +258,7 @@ public sealed class Trainer : IDisposable
         if (!double.IsFinite(loss))
         {
             throw new TrainingFailedException(
-                $"The loss is {loss} at step {_step}; nothing of this step was kept. Lower training.learningRate or choose positive denominators, then resume from the last checkpoint.");
+                $"The loss is {loss} at step {_step}; nothing of this step was kept. Lower training.learningRate or give ladders the guard 'positive', then resume from the last checkpoint.");
         }
 
         // Before clipping, which would hide what a pole did.
@@ -305,7 +305,7 @@ public sealed class Trainer : IDisposable
         return ++_skippedInARow < MostSkippedInARow
             ? "a gradient is not finite"
             : throw new TrainingFailedException(
-                $"The gradients of {MostSkippedInARow} steps in a row are not finite, the last at step {_step}. Lower training.learningRate or choose positive denominators, then resume from the last checkpoint.");
+                $"The gradients of {MostSkippedInARow} steps in a row are not finite, the last at step {_step}. Lower training.learningRate or give ladders the guard 'positive', then resume from the last checkpoint.");
     }
 
     // Of a mix some sources come round sooner than others.

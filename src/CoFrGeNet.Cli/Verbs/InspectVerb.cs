@@ -183,13 +183,13 @@ internal sealed class InspectVerb : Verb
 
     private void WriteGates(Inspection found)
     {
-        var table = TableOf(["block"], "ensemble", "head", "forget gate, 1 %", "median", "99 %", "half is left after");
+        var table = TableOf(["block"], "ensemble", "head", "forget gate, 1 %", "median", "99 %", "forgets over half at", "tokens left");
         foreach (var (name, gates) in found.Gates)
         {
             foreach (var gate in gates)
             {
                 table.AddRow(
-                    $"{Place(name).Layer}", $"{gate.Ensemble}", $"{gate.Head}", Text($"{gate.Kept.P01:F3}"), Text($"{gate.Kept.P50:F3}"), Text($"{gate.Kept.P99:F3}"), Text($"{gate.HalfLife:G3} tokens"));
+                    $"{Place(name).Layer}", $"{gate.Ensemble}", $"{gate.Head}", Text($"{gate.Kept.P01:F3}"), Text($"{gate.Kept.P50:F3}"), Text($"{gate.Kept.P99:F3}"), Text($"{gate.ForgettingShare:P1}"), Text($"{gate.Memory:F1}"));
             }
         }
 
@@ -239,7 +239,7 @@ internal sealed class InspectVerb : Verb
             LargestGradient = found.Gradients.TryGetValue(layer.Name, out var gradient) ? gradient : (double?)null,
             PerLadder = layer.Ladders,
         }),
-        ForgetGates = found.Gates.SelectMany(layer => layer.Gates.Select(gate => new { Place(layer.Name).Layer, gate.Ensemble, gate.Head, gate.Kept, HalfLife = Finite(gate.HalfLife) })),
+        ForgetGates = found.Gates.SelectMany(layer => layer.Gates.Select(gate => new { Place(layer.Name).Layer, gate.Ensemble, gate.Head, gate.Kept, gate.ForgettingShare, gate.Memory })),
         Ladder = found.Line is { } line
             ? new
             {

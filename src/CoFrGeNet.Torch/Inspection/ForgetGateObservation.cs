@@ -1,3 +1,4 @@
+using CoFrGeNet.Torch.Native;
 using static TorchSharp.torch;
 
 namespace CoFrGeNet.Torch;
@@ -7,8 +8,11 @@ public sealed class ForgetGateObservation : IDisposable
 {
     private readonly CAttnU _mixer;
 
-    // ln f of every token, [B t, 2 h]: a few numbers a token, so that all are kept.
+    // f of every token, [B t, 2 h]: a few numbers a token, so that all are kept.
     private readonly List<Tensor> _kept = [];
+
+    // Of each gate, summed over tokens: what is left of all tokens until this one.
+    private double[] _left = [];
 
     private ForgetGateObservation(string name, CAttnU mixer)
     {
@@ -37,7 +41,7 @@ public sealed class ForgetGateObservation : IDisposable
             .. Enumerable.Range(0, 2 * heads).Select(gate =>
             {
                 var own = kept.select(1, gate);
-                return new ForgetGateReport(gate / heads, gate % heads, Quantiles.Of(own.exp()), -Math.Log(2) / own.mean().item<double>());
+                return new ForgetGateReport(gate / heads, gate % heads, Quantiles.Of(own), own.IsBelow(0.5).to(ScalarType.Float64).mean().item<double>(), _left[gate] / own.shape[0]);
             }),
         ];
     }
@@ -54,11 +58,27 @@ public sealed class ForgetGateObservation : IDisposable
         _kept.Clear();
     }
 
+    // kept: ln f, [B, t, 2 h].
     private void Observe(Tensor kept)
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        _kept.Add(kept.detach().flatten(0, -2).to(ScalarType.Float64).cpu().clone().DetachFromDisposeScope());
+        var f = kept.detach().to(ScalarType.Float64).exp().cpu().contiguous();
+        var (tokens, gates) = ((int)f.shape[1], (int)f.shape[2]);
+        Array.Resize(ref _left, gates);
+        var values = f.data<double>().ToArray();
+        for (var gate = 0; gate < gates; gate++)
+        {
+            var left = 0.0;
+            for (var i = 0; i < values.Length / gates; i++)
+            {
+                // A token is there as a whole, and f of what was left of those before it in its sequence.
+                left = 1 + (i % tokens == 0 ? 0 : values[(i * gates) + gate] * left);
+                _left[gate] += left;
+            }
+        }
+
+        _kept.Add(f.flatten(0, -2).DetachFromDisposeScope());
     }
 }
 
@@ -66,5 +86,6 @@ public sealed class ForgetGateObservation : IDisposable
 /// <param name="Ensemble">Of the first ensemble (0) or the second (1).</param>
 /// <param name="Head">Its head.</param>
 /// <param name="Kept">Quantiles over tokens of f, the share of what stands before a token that is left behind it.</param>
-/// <param name="HalfLife">After how many tokens half is left, at the mean of -ln f over tokens.</param>
-public sealed record ForgetGateReport(int Ensemble, int Head, Quantiles Kept, double HalfLife);
+/// <param name="ForgettingShare">Share of tokens at which more than half is forgotten, f below 1/2.</param>
+/// <param name="Memory">How many tokens are left at a token, itself included: the mean over tokens i of the sum over j up to i of f_(j+1) .. f_i. Without forgetting half of the window.</param>
+public sealed record ForgetGateReport(int Ensemble, int Head, Quantiles Kept, double ForgettingShare, double Memory);

@@ -19,7 +19,7 @@ internal static class FiniteWeights
             if (!parameter.isfinite().all().item<bool>())
             {
                 throw new TrainingFailedException(
-                    $"The weights '{name}' are no longer finite numbers after step {step}, so no checkpoint was written. Lower training.learningRate or choose positive denominators, then resume from the last checkpoint.");
+                    $"The weights '{name}' are no longer finite numbers after step {step}, so no checkpoint was written. Lower training.learningRate or give ladders the guard 'positive', then resume from the last checkpoint.");
             }
         }
     }

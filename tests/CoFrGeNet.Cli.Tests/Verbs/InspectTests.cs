@@ -58,9 +58,13 @@ public sealed class InspectTests : IDisposable
         Assert.Equal(
             from layer in Enumerable.Range(0, 2) from ensemble in Enumerable.Range(0, 2) from head in Enumerable.Range(0, 4) select $"{layer} {ensemble} {head}",
             gates.Select(gate => $"{gate.GetProperty("layer")} {gate.GetProperty("ensemble")} {gate.GetProperty("head")}"));
-        // A few steps have moved them a little: half is left after ln 2 / 0.1 = 6.9 tokens at first.
-        Assert.All(gates, gate => Assert.InRange(gate.GetProperty("halfLife").GetDouble(), 3, 14));
-        Assert.Contains("half is left after", ToolRun.Of(Inspect()).Succeeded().Output);
+        // A few steps have moved them a little: f = e^-0.1 at first, with (1 - f^i) / (1 - f) tokens left at the i-th of 16, 5.5 in the mean.
+        Assert.All(gates, gate =>
+        {
+            Assert.InRange(gate.GetProperty("memory").GetDouble(), 4, 8);
+            Assert.Equal(0, gate.GetProperty("forgettingShare").GetDouble());
+        });
+        Assert.Contains("tokens left", ToolRun.Of(Inspect()).Succeeded().Output);
     }
 
     [Fact]

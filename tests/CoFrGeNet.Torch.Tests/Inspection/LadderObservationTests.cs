@@ -84,7 +84,7 @@ public class LadderObservationTests
         FormulaWeights.Fill(mixer, 0.9);
         var x = FormulaWeights.Input(8, Width).unsqueeze(0);
         var observed = Assert.Single(ForgetGateObservation.Of(model));
-        mixer.forward(x, null);
+        mixer.forward(cat([x, x], 0), null);
 
         var maps = mixer.named_parameters().ToDictionary(entry => entry.name, entry => entry.parameter);
         double[][] weights = PlainMath.Rows(maps["forget.weight"]), rows = PlainMath.Rows(x[0]);
@@ -94,12 +94,16 @@ public class LadderObservationTests
         Assert.Equal([(0, 0), (0, 1), (1, 0), (1, 1)], report.Select(gate => (gate.Ensemble, gate.Head)));
         for (var gate = 0; gate < 2 * Heads; gate++)
         {
-            var f = rows.Select(row => 1 / (1 + Math.Exp(PlainMath.Dot(weights[gate], row) + biases[gate]))).Order().ToArray();
-            Assert.Equal(f[(int)Math.Round(0.5 * (f.Length - 1))], report[gate].Kept.P50, Float32);
-            Assert.Equal(f[^1], report[gate].Kept.P99, Float32);
-            Assert.Equal(Math.Log(0.5) / f.Average(Math.Log), report[gate].HalfLife, Float32 * report[gate].HalfLife);
+            var f = rows.Select(row => 1 / (1 + Math.Exp(PlainMath.Dot(weights[gate], row) + biases[gate]))).ToArray();
+            var left = Enumerable.Range(0, f.Length).Select(i => Enumerable.Range(0, i + 1).Sum(j => f[(j + 1)..(i + 1)].Aggregate(1.0, (product, value) => product * value)));
+            Assert.Equal(f.Order().ElementAt((int)Math.Round(0.5 * (f.Length - 1))), report[gate].Kept.P50, Float32);
+            Assert.Equal(f.Max(), report[gate].Kept.P99, Float32);
+            Assert.Equal(f.Count(value => value < 0.5) / (double)f.Length, report[gate].ForgettingShare, 1e-12);
+            Assert.Equal(left.Average(), report[gate].Memory, Float32 * report[gate].Memory);
         }
 
+        // Some do and some do not, or nothing was counted.
+        Assert.Contains(report, gate => gate.ForgettingShare is > 0 and < 1);
         observed.Dispose();
         Assert.Null(mixer.GateObserver);
     }
