@@ -21,6 +21,9 @@ public static class LossCurve
     private static readonly (LinePattern Pattern, MarkerShape Marker)[] Lines =
         [(LinePattern.Solid, MarkerShape.FilledCircle), (LinePattern.Dashed, MarkerShape.OpenSquare), (LinePattern.Dotted, MarkerShape.FilledTriangleUp)];
 
+    // Pixels that an entry of the legend takes, and a little more.
+    private const int LegendLine = 22;
+
     /// <summary>How many solid curves of one picture can be told apart.</summary>
     internal static int MostCurves => Palette.Length * Lines.Length;
 
@@ -56,7 +59,8 @@ public static class LossCurve
         plot.YLabel("loss (nats per token)");
         // Beside the plot, where it covers no curve.
         plot.ShowLegend(Edge.Right);
-        plot.SavePng(path, 1000, 600);
+        // A legend that is higher than the picture would begin a second column, beyond its edge.
+        plot.SavePng(path, 1000, Math.Max(600, 100 + (LegendLine * series.Count(curve => curve.Points.Count > 0))));
     }
 
     /// <summary>What the solid curve with this number looks like.</summary>
