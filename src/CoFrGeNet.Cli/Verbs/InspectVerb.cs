@@ -7,6 +7,7 @@ using CoFrGeNet.Text;
 using CoFrGeNet.Torch;
 using CoFrGeNet.Training;
 using Spectre.Console;
+using static System.FormattableString;
 using static TorchSharp.torch;
 
 namespace CoFrGeNet.Cli;
@@ -102,7 +103,7 @@ internal sealed class InspectVerb : Verb
     {
         var layer = layers.First(layer => Place(layer.Name) == (chosen.Layer, chosen.Part));
         var line = layer.Line(chosen.Ladder);
-        var path = plot ?? FormattableString.Invariant($"ladder-{chosen.Layer}-{chosen.Ladder}.png");
+        var path = plot ?? Invariant($"ladder-{chosen.Layer}-{chosen.Ladder}.png");
         LadderPlot.SavePng(path, $"{layer.Name}, ladder {chosen.Ladder}: f(t) = {line.Function}", line);
         return new ChosenLine(chosen, line, Path.GetFullPath(path));
     }
@@ -146,7 +147,7 @@ internal sealed class InspectVerb : Verb
 
         if (found.Line is { } line)
         {
-            Tool.Output.WriteLine(FormattableString.Invariant($"block {line.Chosen.Layer}, {line.Chosen.Part}, ladder {line.Chosen.Ladder}, along its main input direction ({line.Line.Explained:P0} of the variance of its denominators), t in standard deviations:"));
+            Tool.Output.WriteLine(Invariant($"block {line.Chosen.Layer}, {line.Chosen.Part}, ladder {line.Chosen.Ladder}, along its main input direction ({line.Line.Explained:P0} of the variance of its denominators), t in standard deviations:"));
             Tool.Output.WriteLine($"f(t) = {line.Line.Function}");
             Tool.Output.WriteLine($"picture {line.Plot}");
         }
@@ -162,7 +163,7 @@ internal sealed class InspectVerb : Verb
     {
         if (copies is not null)
         {
-            Tool.Output.WriteLine(FormattableString.Invariant($"copying {length} tokens of {kind}: loss {copies.First:F3} on the first copy, {copies.Second:F3} on the second, {copies.Accuracy:P1} of it copied"));
+            Tool.Output.WriteLine(Invariant($"copying {length} tokens of {kind}: loss {copies.First:F3} on the first copy, {copies.Second:F3} on the second, {copies.Accuracy:P1} of it copied"));
         }
     }
 
@@ -173,9 +174,9 @@ internal sealed class InspectVerb : Verb
         {
             var (index, part) = Place(layer.Name);
             table.AddRow(
-                $"{index}", part, $"{layer.Ladders.Count}", $"{layer.Depth}", Text($"{layer.GuardedShare:P1}"), Text($"{layer.ClippedShare:P2}"), Text($"{layer.MinDenominator:G3}"),
-                Text($"{layer.Denominators.P01:G3} .. {layer.Denominators.P99:G3}"), Text($"{layer.Outputs.P01:G3} .. {layer.Outputs.P99:G3}"), Text($"{layer.MaxOutput:G3}"),
-                found.Gradients.TryGetValue(layer.Name, out var gradient) ? Text($"{gradient:G3}") : "not logged");
+                $"{index}", part, $"{layer.Ladders.Count}", $"{layer.Depth}", Invariant($"{layer.GuardedShare:P1}"), Invariant($"{layer.ClippedShare:P2}"), Invariant($"{layer.MinDenominator:G3}"),
+                Invariant($"{layer.Denominators.P01:G3} .. {layer.Denominators.P99:G3}"), Invariant($"{layer.Outputs.P01:G3} .. {layer.Outputs.P99:G3}"), Invariant($"{layer.MaxOutput:G3}"),
+                found.Gradients.TryGetValue(layer.Name, out var gradient) ? Invariant($"{gradient:G3}") : "not logged");
         }
 
         Write(table);
@@ -189,7 +190,7 @@ internal sealed class InspectVerb : Verb
             foreach (var gate in gates)
             {
                 table.AddRow(
-                    $"{Place(name).Layer}", $"{gate.Ensemble}", $"{gate.Head}", Text($"{gate.Kept.P01:F3}"), Text($"{gate.Kept.P50:F3}"), Text($"{gate.Kept.P99:F3}"), Text($"{gate.ForgettingShare:P1}"), Text($"{gate.Memory:F1}"));
+                    $"{Place(name).Layer}", $"{gate.Ensemble}", $"{gate.Head}", Invariant($"{gate.Kept.P01:F3}"), Invariant($"{gate.Kept.P50:F3}"), Invariant($"{gate.Kept.P99:F3}"), Invariant($"{gate.ForgettingShare:P1}"), Invariant($"{gate.Memory:F1}"));
             }
         }
 
@@ -218,8 +219,6 @@ internal sealed class InspectVerb : Verb
         console.Profile.Width = Math.Max(console.Profile.Width, 180);
         console.Write(table);
     }
-
-    private static string Text(FormattableString value) => value.ToString(CultureInfo.InvariantCulture);
 
     private static object Document(Inspection found) => new
     {
